@@ -1,1 +1,3 @@
-
+//! The deploy agent of Dreichor.
+pub mod access;
+pub mod credentials;

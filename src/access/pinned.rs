@@ -1,0 +1,5 @@
+//! Pinned service tokens.
+
+/// Pairs.
+#[derive(Debug)]
+pub(crate) struct PinnedTokens {}

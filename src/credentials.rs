@@ -1,0 +1,94 @@
+//! Credentials for the registry, from Docker's own configuration.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use thiserror::Error;
+
+/// How long a credential helper may take unless the caller says otherwise: it may ask a cloud.
+pub const HELPER_DEADLINE: Duration = Duration::from_secs(5);
+
+/// What the engine needs to log in to one registry. `Debug` shows no secret; there is no `Display`.
+#[derive(Clone, PartialEq, Eq)]
+pub enum RegistryAuth {
+    /// User name and password.
+    Basic {
+        /// The user.
+        username: String,
+        /// The password or access token.
+        password: String,
+    },
+    /// An OAuth refresh token, as a helper gives it under the user name `<token>`.
+    IdentityToken(String),
+    /// A bearer token for the registry itself.
+    RegistryToken(String),
+}
+
+impl fmt::Debug for RegistryAuth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Basic { .. } => "Basic([redacted])",
+            Self::IdentityToken(_) => "IdentityToken([redacted])",
+            Self::RegistryToken(_) => "RegistryToken([redacted])",
+        })
+    }
+}
+
+/// Why there are no credentials although the configuration speaks of some. Never holds their content.
+#[derive(Debug, Error)]
+pub enum CredentialsError {
+    /// The file is there and cannot be read.
+    #[error("{path} could not be read: {kind}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        kind: std::io::ErrorKind,
+    },
+    /// The file, or one entry of it, is not what Docker writes.
+    #[error("{path} is not a valid Docker configuration: {what}")]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// Which part.
+        what: &'static str,
+    },
+    /// A credential helper did not give credentials.
+    #[error("the credential helper docker-credential-{helper} {what}")]
+    Helper {
+        /// The helper's name.
+        helper: String,
+        /// What it did.
+        what: &'static str,
+    },
+}
+
+/// Reads credentials afresh at every pull.
+#[derive(Debug)]
+pub struct RegistryCredentials;
+
+impl RegistryCredentials {
+    /// The credentials for `registry_host` (for example `ghcr.io`), `None` when none are configured.
+    ///
+    /// Cancel-safe: a running helper is killed when the future is dropped.
+    ///
+    /// # Errors
+    /// [`CredentialsError`]; a missing directory or file is no error.
+    pub async fn load(
+        docker_config_dir: Option<&Path>,
+        registry_host: &str,
+        helper_deadline: Duration,
+    ) -> Result<Option<RegistryAuth>, CredentialsError> {
+        todo!("{docker_config_dir:?} {registry_host} {helper_deadline:?}")
+    }
+}
+
+/// Where Docker's configuration lives: `DOCKER_CONFIG`, else `$HOME/.docker`, else nowhere (a service
+/// may have no `HOME`).
+pub fn docker_config_dir(lookup: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
+    let set = |name| lookup(name).filter(|value| !value.is_empty());
+    set("DOCKER_CONFIG")
+        .map(PathBuf::from)
+        .or_else(|| set("HOME").map(|home| Path::new(&home).join(".docker")))
+}
