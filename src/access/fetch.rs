@@ -14,9 +14,6 @@ use rustls::crypto::aws_lc_rs::default_provider;
 use thiserror::Error;
 use tokio::io::AsyncReadExt;
 
-/// From the first byte of the name look-up to the last of the body.
-const FETCH_DEADLINE: Duration = Duration::from_secs(10);
-
 /// Cloudflare's key set has about 5 KiB.
 const BODY_LIMIT: usize = 256 * 1024;
 
@@ -65,8 +62,8 @@ impl KeySource {
 pub(crate) enum FetchError {
     #[error("the address is not valid")]
     Address,
-    #[error("no answer within {} s", FETCH_DEADLINE.as_secs())]
-    Deadline,
+    #[error("no whole answer within {0:?}")]
+    Deadline(Duration),
     #[error("no trusted certificate authorities were found on this host")]
     Roots,
     #[error("the server could not be reached or broke off")]
@@ -83,16 +80,16 @@ pub(crate) enum FetchError {
 /// page is the usual sign of a wrong one.
 ///
 /// Cancel-safe.
-pub(crate) async fn fetch(source: &KeySource) -> Result<Vec<u8>, FetchError> {
+pub(crate) async fn fetch(source: &KeySource, deadline: Duration) -> Result<Vec<u8>, FetchError> {
     let attempt = async {
         match source {
             KeySource::Url(url) => fetch_url(url).await,
             KeySource::File(path) => read_file(path).await,
         }
     };
-    tokio::time::timeout(FETCH_DEADLINE, attempt)
+    tokio::time::timeout(deadline, attempt)
         .await
-        .unwrap_or(Err(FetchError::Deadline))
+        .unwrap_or(Err(FetchError::Deadline(deadline)))
 }
 
 async fn read_file(path: &PathBuf) -> Result<Vec<u8>, FetchError> {

@@ -25,6 +25,8 @@ pub struct RefreshPolicy {
     pub retry: Duration,
     /// Between the starts of two fetches, whatever requests ask for.
     pub min_gap: Duration,
+    /// For one fetch, from the look-up of the name to the last byte.
+    pub deadline: Duration,
     /// How long a request waits for the fetch that it caused.
     pub patience: Duration,
     /// How long a set is good without being confirmed. Cloudflare accepts a replaced key for seven days,
@@ -38,6 +40,7 @@ impl Default for RefreshPolicy {
             period: Duration::from_secs(60 * 60),
             retry: Duration::from_secs(60),
             min_gap: Duration::from_secs(30),
+            deadline: Duration::from_secs(10),
             patience: Duration::from_secs(3),
             validity: Duration::from_secs(7 * 24 * 60 * 60),
         }

@@ -45,7 +45,9 @@ pub async fn run_key_refresher(refresher: KeyRefresher) {
 }
 
 async fn refresh(cache: &KeyCache) -> Result<KeySet, RefreshError> {
-    Ok(KeySet::parse(&fetch(&cache.source).await?)?)
+    Ok(KeySet::parse(
+        &fetch(&cache.source, cache.policy.deadline).await?,
+    )?)
 }
 
 fn report(cache: &KeyCache, fetched: &Result<KeySet, RefreshError>, failing: bool) {
