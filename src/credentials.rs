@@ -15,6 +15,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use config_file::{ConfigFile, Found};
+pub use helper::HelperEnvironment;
 
 /// How long a credential helper may take unless the caller says otherwise: it may ask a cloud.
 pub const HELPER_DEADLINE: Duration = Duration::from_secs(5);
@@ -94,6 +95,26 @@ impl RegistryCredentials {
         registry_host: &str,
         helper_deadline: Duration,
     ) -> Result<Option<RegistryAuth>, CredentialsError> {
+        let environment = HelperEnvironment::of_this_process();
+        Self::load_with(
+            docker_config_dir,
+            registry_host,
+            helper_deadline,
+            &environment,
+        )
+        .await
+    }
+
+    /// Like [`RegistryCredentials::load`], with another environment for helpers.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn load_with(
+        docker_config_dir: Option<&Path>,
+        registry_host: &str,
+        helper_deadline: Duration,
+        environment: &HelperEnvironment,
+    ) -> Result<Option<RegistryAuth>, CredentialsError> {
         let Some(directory) = docker_config_dir else {
             return Ok(None);
         };
@@ -104,7 +125,7 @@ impl RegistryCredentials {
             Found::Nothing => Ok(None),
             Found::Auth(auth) => Ok(Some(auth)),
             Found::Helper { name, server } => {
-                helper::get(&name, &server, directory, helper_deadline).await
+                helper::get(&name, &server, directory, helper_deadline, environment).await
             }
         }
     }

@@ -1,5 +1,6 @@
 //! A credential helper: a foreign program that may hang, chatter or fail, and must not hold anything up.
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -21,8 +22,25 @@ const NOT_FOUND: &str = "credentials not found in native keychain";
 /// The user name by which a helper says that the secret is an identity token.
 const TOKEN_USER: &str = "<token>";
 
-/// What goes on to the helper of the agent's own environment: enough to find programs and settings.
-const ENVIRONMENT: [&str; 2] = ["PATH", "HOME"];
+/// What a helper sees besides `DOCKER_CONFIG`: enough to find programs and settings, and nothing of the
+/// agent's own environment besides.
+#[derive(Debug, Clone, Default)]
+pub struct HelperEnvironment {
+    /// `PATH`: also where the helper itself is looked for.
+    pub path: Option<OsString>,
+    /// `HOME`, which a service may not have.
+    pub home: Option<OsString>,
+}
+
+impl HelperEnvironment {
+    /// That of the agent.
+    pub fn of_this_process() -> Self {
+        Self {
+            path: std::env::var_os("PATH"),
+            home: std::env::var_os("HOME"),
+        }
+    }
+}
 
 #[derive(Deserialize)]
 struct Answer {
@@ -40,13 +58,14 @@ pub(super) async fn get(
     server: &str,
     docker_config: &Path,
     deadline: Duration,
+    environment: &HelperEnvironment,
 ) -> Result<Option<RegistryAuth>, CredentialsError> {
     let failed = |what| CredentialsError::Helper {
         helper: name.to_owned(),
         what,
     };
     // Out of time, the child is dropped with the future, and so killed.
-    let (status, output) = timeout(deadline, run(name, server, docker_config))
+    let (status, output) = timeout(deadline, run(name, server, docker_config, environment))
         .await
         .map_err(|_| failed("did not answer in time and was killed"))?
         .map_err(failed)?;
@@ -75,13 +94,15 @@ async fn run(
     name: &str,
     server: &str,
     docker_config: &Path,
+    environment: &HelperEnvironment,
 ) -> Result<(ExitStatus, Vec<u8>), &'static str> {
-    let mut child = command(name, docker_config)
-        .spawn()
-        .map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => "is not installed on the PATH of the agent",
-            _ => "could not be run",
-        })?;
+    let mut child =
+        command(name, docker_config, environment)
+            .spawn()
+            .map_err(|error| match error.kind() {
+                std::io::ErrorKind::NotFound => "is not installed on the PATH of the agent",
+                _ => "could not be run",
+            })?;
     // Declared after the child, so dropped before it: the group is killed while its leader is not yet
     // reaped, when its number cannot belong to anybody else.
     let group = Group(child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?)));
@@ -114,11 +135,12 @@ impl Drop for Group {
     }
 }
 
-fn command(name: &str, docker_config: &Path) -> Command {
+fn command(name: &str, docker_config: &Path, environment: &HelperEnvironment) -> Command {
     let mut command = Command::new(format!("docker-credential-{name}"));
-    let kept = ENVIRONMENT
-        .iter()
-        .filter_map(|key| std::env::var_os(key).map(|value| (key, value)));
+    let kept = [("PATH", &environment.path), ("HOME", &environment.home)];
+    let kept = kept
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value.as_ref()?)));
     command
         .arg("get")
         .env_clear()
