@@ -1,10 +1,21 @@
-//! Credentials for the registry, from Docker's own configuration.
+//! Credentials for the registry, from Docker's own `config.json`, read afresh at every pull so that a
+//! `docker login` or a rotated file counts at once.
+//!
+//! The crate `docker_credential` reads the same file, but runs helpers synchronously, without a deadline
+//! and without a way to kill them, and its errors repeat what a helper printed. A helper that hangs would
+//! hold up every deployment, and one that fails may print a password: hence this module.
+
+mod config_file;
+mod helper;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use thiserror::Error;
+
+use config_file::{ConfigFile, Found};
+pub use helper::HelperEnvironment;
 
 /// How long a credential helper may take unless the caller says otherwise: it may ask a cloud.
 pub const HELPER_DEADLINE: Duration = Duration::from_secs(5);
@@ -36,7 +47,7 @@ impl fmt::Debug for RegistryAuth {
 }
 
 /// Why there are no credentials although the configuration speaks of some. Never holds their content.
-#[derive(Debug, Error)]
+#[derive(Debug, PartialEq, Eq, Error)]
 pub enum CredentialsError {
     /// The file is there and cannot be read.
     #[error("{path} could not be read: {kind}")]
@@ -46,7 +57,7 @@ pub enum CredentialsError {
         /// What the system said.
         kind: std::io::ErrorKind,
     },
-    /// The file, or one entry of it, is not what Docker writes.
+    /// The file, or its entry for the registry, is not what Docker writes.
     #[error("{path} is not a valid Docker configuration: {what}")]
     Invalid {
         /// The file.
@@ -64,12 +75,16 @@ pub enum CredentialsError {
     },
 }
 
-/// Reads credentials afresh at every pull.
+/// Where registry credentials come from.
 #[derive(Debug)]
 pub struct RegistryCredentials;
 
 impl RegistryCredentials {
-    /// The credentials for `registry_host` (for example `ghcr.io`), `None` when none are configured.
+    /// The credentials for `registry_host` (for example `ghcr.io`), `None` when none are configured. A
+    /// helper gets `helper_deadline`, then it is killed.
+    ///
+    /// The order is that of the docker client: the registry's own helper, else the general one, else the
+    /// entry in the file. What the first of them does not know, the next ones are not asked.
     ///
     /// Cancel-safe: a running helper is killed when the future is dropped.
     ///
@@ -80,7 +95,39 @@ impl RegistryCredentials {
         registry_host: &str,
         helper_deadline: Duration,
     ) -> Result<Option<RegistryAuth>, CredentialsError> {
-        todo!("{docker_config_dir:?} {registry_host} {helper_deadline:?}")
+        let environment = HelperEnvironment::of_this_process();
+        Self::load_with(
+            docker_config_dir,
+            registry_host,
+            helper_deadline,
+            &environment,
+        )
+        .await
+    }
+
+    /// Like [`RegistryCredentials::load`], with another environment for helpers.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn load_with(
+        docker_config_dir: Option<&Path>,
+        registry_host: &str,
+        helper_deadline: Duration,
+        environment: &HelperEnvironment,
+    ) -> Result<Option<RegistryAuth>, CredentialsError> {
+        let Some(directory) = docker_config_dir else {
+            return Ok(None);
+        };
+        let Some(file) = ConfigFile::read(directory).await? else {
+            return Ok(None);
+        };
+        match file.find(registry_host)? {
+            Found::Nothing => Ok(None),
+            Found::Auth(auth) => Ok(Some(auth)),
+            Found::Helper { name, server } => {
+                helper::get(&name, &server, directory, helper_deadline, environment).await
+            }
+        }
     }
 }
 

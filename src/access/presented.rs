@@ -8,6 +8,7 @@ const NAME_LIMIT: usize = 128;
 /// Names of the headers, as the contract writes them.
 pub(crate) const CLIENT_ID: &str = "CF-Access-Client-Id";
 pub(crate) const CLIENT_SECRET: &str = "CF-Access-Client-Secret";
+pub(crate) const ASSERTION: &str = "Cf-Access-Jwt-Assertion";
 
 /// One header of a request, as often as it came.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
