@@ -11,7 +11,9 @@ use std::time::Duration;
 use actix::prelude::*;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use crate::operation::{Context as Operations, Done, Failure, FailureKind, Run, RuntimeState, Ticket};
+use crate::operation::{
+    Context as Operations, Done, Failure, FailureKind, Run, RuntimeState, Ticket,
+};
 use crate::systemd::Heartbeat;
 
 /// How often the actor shows that its loop turns; systemd asks for at most half of `WatchdogSec`.
@@ -57,8 +59,18 @@ pub struct ContainerActor {
 impl ContainerActor {
     /// An actor whose death closes `alive`.
     #[must_use]
-    pub fn new(operations: Arc<Operations>, closing: Arc<AtomicBool>, heartbeat: Heartbeat, alive: oneshot::Sender<()>) -> Self {
-        Self { operations, closing, heartbeat, _alive: alive }
+    pub fn new(
+        operations: Arc<Operations>,
+        closing: Arc<AtomicBool>,
+        heartbeat: Heartbeat,
+        alive: oneshot::Sender<()>,
+    ) -> Self {
+        Self {
+            operations,
+            closing,
+            heartbeat,
+            _alive: alive,
+        }
     }
 }
 
@@ -77,7 +89,9 @@ impl Handler<Perform> for ContainerActor {
         let operations = Arc::clone(&self.operations);
         let heartbeat = self.heartbeat.clone();
         let closing = self.closing.load(Ordering::Acquire);
-        AtomicResponse::new(Box::pin(perform(operations, heartbeat, closing, message).into_actor(self)))
+        AtomicResponse::new(Box::pin(
+            perform(operations, heartbeat, closing, message).into_actor(self),
+        ))
     }
 }
 
@@ -89,35 +103,68 @@ impl Handler<Drain> for ContainerActor {
     }
 }
 
-async fn perform(operations: Arc<Operations>, heartbeat: Heartbeat, closing: bool, message: Perform) {
-    let Perform { ticket, permit, client_gone, reply } = message;
+async fn perform(
+    operations: Arc<Operations>,
+    heartbeat: Heartbeat,
+    closing: bool,
+    message: Perform,
+) {
+    let Perform {
+        ticket,
+        permit,
+        client_gone,
+        reply,
+    } = message;
     let outcome = if closing {
-        Err(not_begun(FailureKind::ShuttingDown, "not started: the agent is shutting down"))
+        Err(not_begun(
+            FailureKind::ShuttingDown,
+            "not started: the agent is shutting down",
+        ))
     } else if reply.is_closed() || client_gone() {
-        Err(not_begun(FailureKind::Abandoned, "not started: the client was gone before its turn came"))
+        Err(not_begun(
+            FailureKind::Abandoned,
+            "not started: the client was gone before its turn came",
+        ))
     } else {
         let limit = ticket.arrived + operations.rules.budget + OVERTIME;
         beating(&heartbeat, limit, Run::perform(&operations, &ticket)).await
     };
     if let Err(failure) = &outcome
         && failure.step.is_none()
-        && matches!(failure.kind, FailureKind::ShuttingDown | FailureKind::Abandoned)
+        && matches!(
+            failure.kind,
+            FailureKind::ShuttingDown | FailureKind::Abandoned
+        )
     {
         Run::not_begun(&operations, &ticket, failure).await;
     }
     // The place is free before the answer is out, so that the client's next request finds it free.
     drop(permit);
     if reply.send(outcome).is_err() {
-        log::warn!("operation={} {} ended after its client had left", ticket.id, ticket.title());
+        log::warn!(
+            "operation={} {} ended after its client had left",
+            ticket.id,
+            ticket.title()
+        );
     }
 }
 
 fn not_begun(kind: FailureKind, reason: &str) -> Failure {
-    Failure { kind, step: None, reason: reason.to_owned(), state: RuntimeState::Untouched, unknown: false }
+    Failure {
+        kind,
+        step: None,
+        reason: reason.to_owned(),
+        state: RuntimeState::Untouched,
+        unknown: false,
+    }
 }
 
 /// Polls the operation and the heartbeat in the actor's own task; past the limit the heart stops, and systemd acts.
-async fn beating<T>(heartbeat: &Heartbeat, limit: std::time::Instant, work: impl Future<Output = T>) -> T {
+async fn beating<T>(
+    heartbeat: &Heartbeat,
+    limit: std::time::Instant,
+    work: impl Future<Output = T>,
+) -> T {
     let mut work = std::pin::pin!(work);
     loop {
         tokio::select! {

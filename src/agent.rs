@@ -9,8 +9,11 @@ use tokio::sync::{Semaphore, oneshot};
 
 use crate::access::Requester;
 use crate::actor::{ClientGone, ContainerActor, Drain, Perform};
+use crate::audit::Rejection;
 use crate::domain::{ContainerName, Environment, ImageReference, Repository};
-use crate::operation::{Context as Operations, Done, Failure, FailureKind, Request, RuntimeState, Ticket};
+use crate::operation::{
+    Context as Operations, Done, Failure, FailureKind, Request, RuntimeState, Ticket,
+};
 use crate::systemd::Heartbeat;
 use crate::view::{RuntimeView, StaleView};
 
@@ -30,6 +33,8 @@ pub struct Submission {
     pub request: Request,
     /// Who asks.
     pub requester: Requester,
+    /// `Cf-Ray` of the request.
+    pub cf_ray: Option<String>,
     /// `environment` of the body.
     pub environment_asked: Option<Environment>,
     /// When the request arrived.
@@ -41,15 +46,35 @@ pub struct Submission {
 impl Agent {
     /// Starts the actor on the current system; the receiver ends when the actor dies.
     #[must_use]
-    pub fn start(operations: Operations, view: RuntimeView, queue_capacity: usize, heartbeat: Heartbeat) -> (Self, oneshot::Receiver<()>) {
+    pub fn start(
+        operations: Operations,
+        view: RuntimeView,
+        queue_capacity: usize,
+        heartbeat: Heartbeat,
+    ) -> (Self, oneshot::Receiver<()>) {
         let operations = Arc::new(operations);
         let closing = Arc::new(AtomicBool::new(false));
         let (alive, dead) = oneshot::channel();
-        let actor = ContainerActor::new(Arc::clone(&operations), Arc::clone(&closing), heartbeat, alive).start();
+        let actor = ContainerActor::new(
+            Arc::clone(&operations),
+            Arc::clone(&closing),
+            heartbeat,
+            alive,
+        )
+        .start();
         // One place for the running operation, the others for those that wait. The mailbox itself bounds nothing:
         // every sender owns a slot of it.
         let admission = Arc::new(Semaphore::new(queue_capacity + 1));
-        (Self { actor, admission, closing, view, operations }, dead)
+        (
+            Self {
+                actor,
+                admission,
+                closing,
+                view,
+                operations,
+            },
+            dead,
+        )
     }
 
     /// Queues an operation and waits for its outcome. Dropping the future lets go of the answer only: a started
@@ -58,17 +83,42 @@ impl Agent {
     /// # Errors
     /// The operation's failure, or why it was not admitted.
     pub async fn submit(&self, submission: Submission) -> Result<Done, Failure> {
-        let Submission { request, requester, environment_asked, arrived, client_gone } = submission;
+        let Submission {
+            request,
+            requester,
+            cf_ray,
+            environment_asked,
+            arrived,
+            client_gone,
+        } = submission;
         if self.closing.load(Ordering::Acquire) {
-            return Err(refused(FailureKind::ShuttingDown, "not started: the agent is shutting down"));
+            return Err(refused(
+                FailureKind::ShuttingDown,
+                "not started: the agent is shutting down",
+            ));
         }
         let Ok(permit) = Arc::clone(&self.admission).try_acquire_owned() else {
-            return Err(refused(FailureKind::QueueFull, "not started: too many operations are waiting; try again when they have ended"));
+            return Err(refused(
+                FailureKind::QueueFull,
+                "not started: too many operations are waiting; try again when they have ended",
+            ));
         };
-        let ticket = Ticket { id: uuid::Uuid::now_v7().to_string(), request, requester, environment_asked, arrived };
+        let ticket = Ticket {
+            id: uuid::Uuid::now_v7().to_string(),
+            request,
+            requester,
+            cf_ray,
+            environment_asked,
+            arrived,
+        };
         let (reply, outcome) = oneshot::channel();
         // Not `send`: actix silently drops a queued message whose reply nobody awaits.
-        self.actor.do_send(Perform { ticket, permit, client_gone, reply });
+        self.actor.do_send(Perform {
+            ticket,
+            permit,
+            client_gone,
+            reply,
+        });
         outcome.await.unwrap_or_else(|_| {
             let reason = "the agent failed while the operation was queued or running; the state of the runtime container is unknown, read the status";
             Err(Failure { kind: FailureKind::Panicked, step: None, reason: reason.to_owned(), state: RuntimeState::Unknown, unknown: true })
@@ -108,10 +158,9 @@ impl Agent {
         &self.operations.runtime.repository
     }
 
-    /// The audit trail, for what is refused before it becomes an operation.
-    #[must_use]
-    pub fn trail(&self) -> &crate::audit::Trail {
-        &self.operations.trail
+    /// Records a request that was refused before it became an operation; the trail bounds how many.
+    pub fn refused(&self, rejection: Rejection) {
+        self.operations.trail.rejected(rejection);
     }
 
     /// Parses an image by this agent's rules.
@@ -124,5 +173,11 @@ impl Agent {
 }
 
 fn refused(kind: FailureKind, reason: &str) -> Failure {
-    Failure { kind, step: None, reason: reason.to_owned(), state: RuntimeState::Untouched, unknown: false }
+    Failure {
+        kind,
+        step: None,
+        reason: reason.to_owned(),
+        state: RuntimeState::Untouched,
+        unknown: false,
+    }
 }

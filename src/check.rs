@@ -20,7 +20,9 @@ pub fn run(source: &SettingsSource) -> Ending {
         }
     };
     print!("{settings}");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let problems = match runtime {
         Ok(runtime) => runtime.block_on(problems(&settings)),
         Err(error) => vec![format!("the async runtime cannot be started: {error}")],
@@ -53,11 +55,18 @@ async fn runtime_env(settings: &Settings) -> Result<(), String> {
     let names: Vec<&str> = environment.iter().map(|(name, _)| name).collect();
     println!("runtime.env names {}", names.join(", "));
     let plane = environment.get("EXECUTION_PLANE");
-    settings.runtime.allowed_planes.check(plane).map_err(|error| error.to_string())
+    settings
+        .runtime
+        .allowed_planes
+        .check(plane)
+        .map_err(|error| error.to_string())
 }
 
 async fn engine(settings: &Settings) -> Result<(), String> {
-    let engine = Engine::new(settings.engine.clone(), settings.runtime.container_name.clone());
+    let engine = Engine::new(
+        settings.engine.clone(),
+        settings.runtime.container_name.clone(),
+    );
     let named = |error: crate::engine::EngineError| format!("DOCKER_HOST {error}");
     let platform = engine.platform().await.map_err(named)?;
     println!("engine: {}/{}", platform.os, platform.architecture);
@@ -70,9 +79,21 @@ async fn engine(settings: &Settings) -> Result<(), String> {
 
 async fn credentials(settings: &Settings) -> Result<(), String> {
     let host = settings.runtime.repository.host();
-    let found = RegistryCredentials::load(settings.engine.docker_config.as_deref(), host, HELPER_DEADLINE).await;
+    let found = RegistryCredentials::load(
+        settings.engine.docker_config.as_deref(),
+        host,
+        HELPER_DEADLINE,
+    )
+    .await;
     let found = found.map_err(|error| format!("DOCKER_CONFIG {error}"))?;
-    println!("registry credentials for {host}: {}", if found.is_some() { "found" } else { "none, pulls are anonymous" });
+    println!(
+        "registry credentials for {host}: {}",
+        if found.is_some() {
+            "found"
+        } else {
+            "none, pulls are anonymous"
+        }
+    );
     Ok(())
 }
 
@@ -82,7 +103,8 @@ fn state_directory(settings: &Settings) -> Result<(), String> {
     let named = |problem: String| format!("STATE_DIRECTORY {}: {problem}", path.display());
     match std::fs::metadata(path) {
         Ok(meta) if !meta.is_dir() => Err(named("is not a directory".into())),
-        Ok(_) => rustix::fs::access(path, rustix::fs::Access::WRITE_OK).map_err(|error| named(error.to_string())),
+        Ok(_) => rustix::fs::access(path, rustix::fs::Access::WRITE_OK)
+            .map_err(|error| named(error.to_string())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => match path.parent() {
             Some(parent) if parent.is_dir() => Ok(()),
             _ => Err(named("neither it nor its parent directory exists".into())),

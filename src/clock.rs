@@ -8,5 +8,6 @@ use time::format_description::well_known::Rfc3339;
 pub fn now_rfc3339() -> String {
     let now = OffsetDateTime::now_utc();
     let now = now.replace_nanosecond(0).unwrap_or(now);
-    now.format(&Rfc3339).expect("a UTC time of this age has an RFC 3339 form")
+    now.format(&Rfc3339)
+        .expect("a UTC time of this age has an RFC 3339 form")
 }

@@ -26,6 +26,7 @@ pub mod clock;
 pub mod credentials;
 pub mod domain;
 pub mod engine;
+pub mod history;
 pub mod http;
 pub mod logging;
 pub mod operation;

@@ -21,7 +21,12 @@ pub fn start() {
         if journal {
             writeln!(out, "<{}>{message}", priority(record.level()))
         } else {
-            writeln!(out, "{} {:5} {message}", crate::clock::now_rfc3339(), record.level())
+            writeln!(
+                out,
+                "{} {:5} {message}",
+                crate::clock::now_rfc3339(),
+                record.level()
+            )
         }
     });
     let logger = builder.build();
@@ -31,8 +36,15 @@ pub fn start() {
     }
     std::panic::set_hook(Box::new(|panic| {
         // Only a literal message is shown: a formatted one may hold what was being worked on.
-        let message = panic.payload().downcast_ref::<&'static str>().copied().unwrap_or("(message withheld)");
-        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let message = panic
+            .payload()
+            .downcast_ref::<&'static str>()
+            .copied()
+            .unwrap_or("(message withheld)");
+        let place = panic
+            .location()
+            .map(ToString::to_string)
+            .unwrap_or_default();
         log::error!("panic at {place}: {message}");
     }));
 }
@@ -58,7 +70,10 @@ impl Log for Bounded {
 
 /// A control character could forge a second line, or a terminal's command.
 fn one_line(message: &str) -> String {
-    message.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    message
+        .chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
 }
 
 /// syslog(3) priorities, as `sd-daemon(3)` writes them before a line.

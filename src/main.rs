@@ -17,7 +17,7 @@ fn main() -> ExitCode {
         }
         Command::Check(from) => check::run(&from).into(),
         Command::History(options) => cli::history(options).into(),
-        Command::Verify(options) => cli::verify(&options).into(),
+        Command::Verify(options) => cli::verify(options).into(),
         Command::HashSecret => cli::hash_secret().into(),
     }
 }

@@ -9,7 +9,9 @@ use tokio::sync::oneshot;
 
 use crate::access::{Access, AccessSettings, run_key_refresher};
 use crate::agent::Agent;
-use crate::audit::{Event, Fingerprinter, OpenOptions, Opened, Trail};
+use crate::audit::{
+    AgentStopped, Event, Fingerprinter, OpenOptions, Opened, ROTATE_AT, Trail, TrailError,
+};
 use crate::cli::SettingsSource;
 use crate::domain::Environment;
 use crate::engine::Engine;
@@ -70,8 +72,12 @@ pub fn run(source: &SettingsSource) -> Ending {
 /// A core dump would hold runtime.env; another process of the user could read the memory.
 fn keep_secrets_out_of_cores() {
     use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
-    let no_core = Rlimit { current: Some(0), maximum: Some(0) };
-    let done = setrlimit(Resource::Core, no_core).and_then(|()| set_dumpable_behavior(DumpableBehavior::NotDumpable));
+    let no_core = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    let done = setrlimit(Resource::Core, no_core)
+        .and_then(|()| set_dumpable_behavior(DumpableBehavior::NotDumpable));
     if let Err(error) = done {
         log::warn!("core dumps could not be switched off: {error}");
     }
@@ -89,7 +95,10 @@ async fn serve(settings: Settings) -> Ending {
             return Ending::Failed;
         }
     };
-    let (mut terminate, mut interrupt) = match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+    let (mut terminate, mut interrupt) = match (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) {
         (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
         (Err(error), _) | (_, Err(error)) => {
             log::error!("signals cannot be received: {error}");
@@ -97,16 +106,23 @@ async fn serve(settings: Settings) -> Ending {
         }
     };
     say_what_is_checked(&settings);
-    let engine = Engine::new(settings.engine.clone(), settings.runtime.container_name.clone());
+    let shown = settings.to_string();
+    let engine = Engine::new(
+        settings.engine.clone(),
+        settings.runtime.container_name.clone(),
+    );
     record_interrupted(&trail, &engine, &opened).await;
-    started(&trail, &settings).await;
 
-    let (publisher, runtime_view) = view::view(settings.runtime.container_name.clone(), settings.status_max_age);
-    let (watcher, watcher_handle) = Watcher::new(engine.clone(), publisher, settings.status_max_age);
+    let (publisher, runtime_view) = view::view(
+        settings.runtime.container_name.clone(),
+        settings.status_max_age,
+    );
+    let (watcher, watcher_handle) =
+        Watcher::new(engine.clone(), publisher, settings.status_max_age);
     let (activity, activity_seen) = view::activity();
     actix::spawn(watcher.run());
     actix::spawn(systemd::report(activity_seen));
-    let access = Access::new(settings.access);
+    let access = Access::new(settings.access.clone());
     if let Some(refresher) = access.key_refresher() {
         actix::spawn(run_key_refresher(refresher));
     }
@@ -114,17 +130,23 @@ async fn serve(settings: Settings) -> Ending {
     let operations = Context {
         environment: settings.environment,
         engine,
-        runtime: settings.runtime,
-        rules: settings.operation,
-        docker_config: settings.engine.docker_config,
+        runtime: settings.runtime.clone(),
+        rules: settings.operation.clone(),
+        docker_config: settings.engine.docker_config.clone(),
         trail: trail.clone(),
+        settings_fingerprint: fingerprinter.of([("settings", shown.as_str())]).fingerprint,
         fingerprinter,
         watcher: watcher_handle.clone(),
         activity,
     };
     // The first answer to a status is knowledge, if the engine is there at all.
     watcher_handle.refresh().await;
-    let (agent, dead) = Agent::start(operations, runtime_view, settings.queue_capacity, Heartbeat::from_environment());
+    let (agent, dead) = Agent::start(
+        operations,
+        runtime_view,
+        settings.queue_capacity,
+        Heartbeat::from_environment(),
+    );
     let server = match crate::http::serve(listener, agent.clone(), access, budget + ANSWER_SLACK) {
         Ok(server) => server,
         Err(error) => {
@@ -135,31 +157,48 @@ async fn serve(settings: Settings) -> Ending {
     let front = server.handle();
     let mut served = actix::spawn(server);
     systemd::ready();
-    log::info!("{} agent {} listens on 127.0.0.1:{}", settings.environment, crate::VERSION, settings.port);
+    log::info!(
+        "{} agent {} listens on 127.0.0.1:{}",
+        settings.environment,
+        crate::VERSION,
+        settings.port
+    );
 
-    let ending = tokio::select! {
+    let (ending, reason) = tokio::select! {
         name = asked_to_end(&mut terminate, &mut interrupt) => {
             log::info!("{name}: nothing more is admitted; the running operation ends first; the runtime container is left as it is");
             tokio::select! {
-                () = agent.drain() => Ending::Good,
-                () = systemd::stopping() => Ending::Broken,
+                () = agent.drain() => (Ending::Good, name),
+                never = systemd::stopping() => never,
             }
         }
-        ending = died(dead) => ending,
+        ending = died(dead) => (ending, "the container actor died"),
         _ = &mut served => {
             log::error!("the HTTP server ended by itself");
-            Ending::Broken
+            (Ending::Broken, "the HTTP server ended by itself")
         }
     };
     let graceful = ending == Ending::Good;
-    let limit = if graceful { budget + ANSWER_SLACK } else { LAST_ANSWERS };
+    let limit = if graceful {
+        budget + ANSWER_SLACK
+    } else {
+        LAST_ANSWERS
+    };
     // Clients get their answers; one that does not read them cannot hold the process.
     tokio::time::timeout(limit, front.stop(graceful)).await.ok();
-    trail.append(Event::AgentStopped {}).await.map(drop).unwrap_or_else(|error| log::error!("the end is not recorded: {error}"));
+    let reason = reason.to_owned();
+    if let Err(error) = trail
+        .append(Event::AgentStopped(AgentStopped { reason }))
+        .await
+    {
+        log::error!("the end is not recorded: {error}");
+    }
+    trail.close().await;
     log::info!("ended");
     ending
 }
 
+/// Waits for SIGTERM or SIGINT.
 async fn asked_to_end(terminate: &mut Signal, interrupt: &mut Signal) -> &'static str {
     tokio::select! {
         _ = terminate.recv() => "SIGTERM",
@@ -175,28 +214,56 @@ async fn died(dead: oneshot::Receiver<()>) -> Ending {
 }
 
 fn open_trail(settings: &Settings) -> Result<(Trail, Opened, Fingerprinter), Ending> {
-    let options = OpenOptions::new(&settings.state_directory, settings.environment.as_str(), crate::VERSION);
+    let options = OpenOptions {
+        state_directory: settings.state_directory.clone(),
+        environment: settings.environment.as_str().to_owned(),
+        agent_version: crate::VERSION.to_owned(),
+        rotate_at: ROTATE_AT,
+    };
     let opened = Trail::open(options).map_err(|error| {
-        log::error!("STATE_DIRECTORY {}: {error}", settings.state_directory.display());
-        if error.is_locked() { Ending::Locked } else { Ending::Failed }
+        log::error!(
+            "STATE_DIRECTORY {}: {error}",
+            settings.state_directory.display()
+        );
+        if matches!(error, TrailError::Locked(_)) {
+            Ending::Locked
+        } else {
+            Ending::Failed
+        }
     })?;
     let fingerprinter = Fingerprinter::open(&settings.state_directory).map_err(|error| {
-        log::error!("STATE_DIRECTORY {}: {error}", settings.state_directory.display());
+        log::error!(
+            "STATE_DIRECTORY {}: {error}",
+            settings.state_directory.display()
+        );
         Ending::Failed
     })?;
-    Ok((opened.0, opened.1, fingerprinter))
+    let (trail, opened) = opened;
+    if let Some(torn) = &opened.torn {
+        log::warn!(
+            "audit trail: a crash left {} bytes that are no whole record; they are kept in {}",
+            torn.bytes,
+            torn.file
+        );
+    }
+    for problem in &opened.problems {
+        log::error!("audit trail: {problem}");
+    }
+    log::info!(
+        "audit trail: {} records, {} tags known, head {}",
+        opened.seq,
+        opened.ledger_tags,
+        trail.head()
+    );
+    Ok((trail, opened, fingerprinter))
 }
 
 fn say_what_is_checked(settings: &Settings) {
     log::info!("access: {}", settings.access.describe());
     if settings.environment == Environment::Prod && settings.access.presence_only() {
-        log::warn!("access: any process of this host that sends two headers can deploy; to mend it, set {}", AccessSettings::mending_lines());
-    }
-}
-
-async fn started(trail: &Trail, settings: &Settings) {
-    let event = Event::AgentStarted {};
-    if let Err(error) = trail.append(event).await {
-        log::error!("the audit trail of {} cannot be written, nothing will be started: {error}", settings.environment);
+        log::warn!(
+            "access: any process of this host that sends two headers can deploy; to mend it, set {}",
+            AccessSettings::mending_lines()
+        );
     }
 }

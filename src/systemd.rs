@@ -24,7 +24,9 @@ impl Heartbeat {
     /// Beats only if this process is watched (`WATCHDOG_USEC`).
     #[must_use]
     pub fn from_environment() -> Self {
-        Self { watched: sd_notify::watchdog_enabled().is_some() }
+        Self {
+            watched: sd_notify::watchdog_enabled().is_some(),
+        }
     }
 
     /// One beat.
@@ -41,7 +43,7 @@ pub fn ready() {
 }
 
 /// The agent drains; runs until dropped, asking for the time it needs.
-pub async fn stopping() {
+pub async fn stopping() -> ! {
     notify(&[NotifyState::Stopping]);
     loop {
         notify(&[NotifyState::ExtendTimeoutUsec(EXTENSION_MICROSECONDS)]);
@@ -84,10 +86,20 @@ mod tests {
 
     #[test]
     fn the_status_line_tells_step_and_progress() {
-        let mut activity = Activity { operation: Some("deploy 1.0.1".into()), step: Some("pull"), progress: None };
+        let mut activity = Activity {
+            operation: Some("deploy 1.0.1".into()),
+            step: Some("pull"),
+            progress: None,
+        };
         assert_eq!(status_line(&activity), "deploy 1.0.1: pull");
-        activity.progress = Some(PullProgress { current: 120_000_000, total: 280_000_000 });
-        assert_eq!(status_line(&activity), "deploy 1.0.1: pulling 42 %, 120 of 280 MB");
+        activity.progress = Some(PullProgress {
+            current: 120_000_000,
+            total: 280_000_000,
+        });
+        assert_eq!(
+            status_line(&activity),
+            "deploy 1.0.1: pulling 42 %, 120 of 280 MB"
+        );
         assert_eq!(status_line(&Activity::default()), "idle");
     }
 }

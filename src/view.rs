@@ -68,8 +68,17 @@ pub struct Activity {
 /// Makes both sides of a view.
 #[must_use]
 pub fn view(name: ContainerName, max_age: Duration) -> (ViewPublisher, RuntimeView) {
-    let view = RuntimeView { knowledge: Arc::new(ArcSwapOption::empty()), max_age };
-    (ViewPublisher { name, view: view.clone() }, view)
+    let view = RuntimeView {
+        knowledge: Arc::new(ArcSwapOption::empty()),
+        max_age,
+    };
+    (
+        ViewPublisher {
+            name,
+            view: view.clone(),
+        },
+        view,
+    )
 }
 
 /// Makes both sides of the activity.
@@ -87,7 +96,9 @@ impl RuntimeView {
         let knowledge = self.knowledge.load();
         match knowledge.as_deref() {
             Some(known) if known.looked_at.elapsed() <= self.max_age => Ok(Arc::clone(&known.body)),
-            Some(known) => Err(StaleView { last_seen: known.looked_at_utc.format(&Rfc3339).ok() }),
+            Some(known) => Err(StaleView {
+                last_seen: known.looked_at_utc.format(&Rfc3339).ok(),
+            }),
             None => Err(StaleView { last_seen: None }),
         }
     }
@@ -103,15 +114,26 @@ impl ViewPublisher {
             image: up.map(|up| up.image.as_str()),
             started_at: up.and_then(|up| up.started_at.as_deref()),
         };
-        let body = serde_json::to_vec(&body).expect("a struct of strings and a bool always serialises").into();
+        let body = serde_json::to_vec(&body)
+            .expect("a struct of strings and a bool always serialises")
+            .into();
         let looked_at_utc = OffsetDateTime::now_utc();
-        self.view.knowledge.store(Some(Arc::new(Knowledge { shown, looked_at: Instant::now(), looked_at_utc, body })));
+        self.view.knowledge.store(Some(Arc::new(Knowledge {
+            shown,
+            looked_at: Instant::now(),
+            looked_at_utc,
+            body,
+        })));
     }
 
     /// What was last published.
     #[must_use]
     pub fn last(&self) -> Option<Observed> {
-        self.view.knowledge.load().as_deref().and_then(|known| known.shown.clone())
+        self.view
+            .knowledge
+            .load()
+            .as_deref()
+            .and_then(|known| known.shown.clone())
     }
 }
 
@@ -121,7 +143,10 @@ mod tests {
     use crate::domain::Environment;
 
     fn pair(max_age: Duration) -> (ViewPublisher, RuntimeView) {
-        view(ContainerName::parse("x-dev", Environment::Dev).expect("valid"), max_age)
+        view(
+            ContainerName::parse("x-dev", Environment::Dev).expect("valid"),
+            max_age,
+        )
     }
 
     #[test]

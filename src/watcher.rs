@@ -77,12 +77,31 @@ impl Drop for QuietGuard {
 impl Watcher {
     /// A watcher that looks at least three times within `max_age`.
     #[must_use]
-    pub fn new(engine: Engine, publisher: ViewPublisher, max_age: Duration) -> (Self, WatcherHandle) {
+    pub fn new(
+        engine: Engine,
+        publisher: ViewPublisher,
+        max_age: Duration,
+    ) -> (Self, WatcherHandle) {
         let (refresh_in, refresh) = mpsc::channel(8);
         let (events, _) = broadcast::channel(EVENT_BUFFER);
         let quiet = Arc::new(AtomicBool::new(false));
-        let handle = WatcherHandle { refresh: refresh_in, events: events.clone(), quiet: Arc::clone(&quiet) };
-        (Self { engine, publisher, poll: max_age / LOOKS_PER_MAX_AGE, refresh, events, quiet, reachable: None }, handle)
+        let handle = WatcherHandle {
+            refresh: refresh_in,
+            events: events.clone(),
+            quiet: Arc::clone(&quiet),
+        };
+        (
+            Self {
+                engine,
+                publisher,
+                poll: max_age / LOOKS_PER_MAX_AGE,
+                refresh,
+                events,
+                quiet,
+                reachable: None,
+            },
+            handle,
+        )
     }
 
     /// Runs until every handle is gone. Cancel-safe.
@@ -99,7 +118,10 @@ impl Watcher {
     }
 
     /// Follows one subscription to its end; false when nobody is left to look for.
-    async fn follow(&mut self, mut stream: impl Stream<Item = Result<ContainerEvent, EngineError>> + Unpin) -> bool {
+    async fn follow(
+        &mut self,
+        mut stream: impl Stream<Item = Result<ContainerEvent, EngineError>> + Unpin,
+    ) -> bool {
         let mut next_look = Instant::now();
         let mut settled = false;
         loop {
@@ -139,7 +161,8 @@ impl Watcher {
 
     /// Hands an event on, shows what it says by itself, and tells whether to look.
     fn take(&mut self, event: ContainerEvent) -> bool {
-        if let (EventAction::Died { exit_code }, Some(mut shown)) = (event.action, self.publisher.last())
+        if let (EventAction::Died { exit_code }, Some(mut shown)) =
+            (event.action, self.publisher.last())
             && shown.id.as_str() == event.container
         {
             shown.status = ContainerStatus::Exited;
@@ -162,7 +185,9 @@ impl Watcher {
         let reachable = looked.is_ok();
         match looked {
             Ok(shown) => self.publisher.publish(shown),
-            Err(error) if self.reachable != Some(false) => log::warn!("the view of the container ages: {error}"),
+            Err(error) if self.reachable != Some(false) => {
+                log::warn!("the view of the container ages: {error}")
+            }
             Err(_) => {}
         }
         if reachable && self.reachable == Some(false) {

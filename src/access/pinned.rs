@@ -9,6 +9,7 @@ use aws_lc_rs::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 pub(crate) type Sha256 = [u8; SHA256_OUTPUT_LEN];
 
 /// One token. The id is kept as text for the assertion's `common_name`.
+#[derive(Clone)]
 struct Pair {
     id: String,
     id_hash: Sha256,
@@ -16,6 +17,7 @@ struct Pair {
 }
 
 /// The tokens that may pass; at least one.
+#[derive(Clone)]
 pub(crate) struct PinnedTokens(Vec<Pair>);
 
 /// Tells how many, never which hashes.

@@ -18,7 +18,7 @@ const CERTS_URL: &str = "CF_ACCESS_CERTS_URL";
 const DOMAIN_LIMIT: usize = 253;
 
 /// Which checks are on. `Debug` shows no hash.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct AccessSettings {
     pub(crate) pinned: Option<PinnedTokens>,
     pub(crate) assertion: Option<AssertionSettings>,
@@ -26,7 +26,7 @@ pub struct AccessSettings {
 }
 
 /// What an assertion must say, and where its keys come from.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct AssertionSettings {
     pub(crate) issuer: String,
     pub(crate) audiences: Vec<String>,

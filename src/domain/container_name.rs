@@ -30,8 +30,13 @@ impl ContainerName {
     /// # Errors
     /// A character the engine would not take, or a suffix other than the environment's.
     pub fn parse(text: &str, environment: Environment) -> Result<Self, ContainerNameError> {
-        let first = text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
-        let rest = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
+        let first = text
+            .bytes()
+            .next()
+            .is_some_and(|b| b.is_ascii_alphanumeric());
+        let rest = text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
         if !first || !rest || !(2..=128).contains(&text.len()) {
             return Err(ContainerNameError::Alphabet);
         }
@@ -73,7 +78,15 @@ mod tests {
 
     #[test]
     fn a_name_that_would_reach_another_endpoint_is_refused() {
-        for hostile in ["../images-dev", "x?force=1-dev", "x/y-dev", "-dev", "", "a b-dev", "ä-dev"] {
+        for hostile in [
+            "../images-dev",
+            "x?force=1-dev",
+            "x/y-dev",
+            "-dev",
+            "",
+            "a b-dev",
+            "ä-dev",
+        ] {
             let refused = ContainerName::parse(hostile, Environment::Dev);
             assert_eq!(refused, Err(ContainerNameError::Alphabet), "{hostile}");
         }

@@ -23,7 +23,9 @@ pub enum PlaneError {
     #[error("must be true, false or a comma list of plane names of [a-zA-Z0-9_.-]")]
     Setting,
     /// The plane of `runtime.env`.
-    #[error("EXECUTION_PLANE {named:?} of runtime.env is not allowed here: ALLOW_EXECUTION_PLANE allows {allowed}")]
+    #[error(
+        "EXECUTION_PLANE {named:?} of runtime.env is not allowed here: ALLOW_EXECUTION_PLANE allows {allowed}"
+    )]
     NotAllowed {
         /// What `runtime.env` names, shortened.
         named: String,
@@ -45,9 +47,16 @@ impl AllowedPlanes {
         }
         let names: Vec<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
         let valid = |name: &String| {
-            !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
+            !name.is_empty()
+                && name
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
         };
-        if names.iter().all(valid) { Ok(Self::Only(names)) } else { Err(PlaneError::Setting) }
+        if names.iter().all(valid) {
+            Ok(Self::Only(names))
+        } else {
+            Err(PlaneError::Setting)
+        }
     }
 
     /// Checks the plane that `runtime.env` names; naming none is always allowed.
@@ -57,7 +66,9 @@ impl AllowedPlanes {
     pub fn check(&self, named: Option<&str>) -> Result<(), PlaneError> {
         match (self, named) {
             (Self::Any, _) | (_, None) => Ok(()),
-            (Self::Only(list), Some(plane)) if list.iter().any(|allowed| allowed == plane) => Ok(()),
+            (Self::Only(list), Some(plane)) if list.iter().any(|allowed| allowed == plane) => {
+                Ok(())
+            }
             (Self::Only(_), Some(plane)) => Err(PlaneError::NotAllowed {
                 named: plane.chars().take(32).collect(),
                 allowed: self.to_string(),
@@ -85,7 +96,10 @@ mod tests {
         assert!(allowed.check(None).is_ok());
         assert!(allowed.check(Some("paper")).is_ok());
         assert!(allowed.check(Some("live")).is_err());
-        assert!(allowed.check(Some("")).is_err(), "an empty plane is a plane nobody allowed");
+        assert!(
+            allowed.check(Some("")).is_err(),
+            "an empty plane is a plane nobody allowed"
+        );
     }
 
     #[test]
@@ -93,7 +107,12 @@ mod tests {
         let allowed = AllowedPlanes::parse("paper, live").expect("valid");
         assert!(allowed.check(Some("live")).is_ok());
         assert!(allowed.check(Some("LIVE")).is_err());
-        assert!(AllowedPlanes::parse("true").expect("valid").check(Some("anything")).is_ok());
+        assert!(
+            AllowedPlanes::parse("true")
+                .expect("valid")
+                .check(Some("anything"))
+                .is_ok()
+        );
         assert_eq!(AllowedPlanes::parse("a,,b"), Err(PlaneError::Setting));
         assert_eq!(AllowedPlanes::parse(""), Err(PlaneError::Setting));
     }

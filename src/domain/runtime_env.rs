@@ -38,7 +38,9 @@ pub enum RuntimeEnvError {
         line: usize,
     },
     /// Docker would take the value from the caller's environment.
-    #[error("line {line} names {name} without a =; its value would come from the agent's own environment")]
+    #[error(
+        "line {line} names {name} without a =; its value would come from the agent's own environment"
+    )]
     NoValue {
         /// Counted from 1.
         line: usize,
@@ -82,18 +84,27 @@ impl RuntimeEnv {
     /// The last value of a variable: the one the process sees.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.0
+            .iter()
+            .rev()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// Names and values in file order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// `NAME=value` lines as the engine's API takes them.
     #[must_use]
     pub fn to_engine(&self) -> Vec<String> {
-        self.0.iter().map(|(name, value)| format!("{name}={value}")).collect()
+        self.0
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect()
     }
 
     /// Replaces every value of six characters or more by `***`: what an engine says may quote one.
@@ -102,7 +113,9 @@ impl RuntimeEnv {
         let mut values: Vec<&str> = self.0.iter().map(|(_, value)| value.as_str()).collect();
         // The longest first, or a value that contains another would be left in pieces.
         values.sort_by_key(|value| std::cmp::Reverse(value.len()));
-        let secrets = values.into_iter().filter(|value| value.len() >= SHORTEST_SECRET);
+        let secrets = values
+            .into_iter()
+            .filter(|value| value.len() >= SHORTEST_SECRET);
         secrets.fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
     }
 }
@@ -115,7 +128,9 @@ fn parse_line(text: &str, line: usize) -> Result<Option<(String, String)>, Runti
     if text.contains('\0') {
         return Err(RuntimeEnvError::Nul { line });
     }
-    let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)));
+    let (name, value) = text
+        .split_once('=')
+        .map_or((text, None), |(name, value)| (name, Some(value)));
     if name.contains([' ', '\t']) {
         return Err(RuntimeEnvError::WhiteSpaceInName { line });
     }
@@ -124,13 +139,18 @@ fn parse_line(text: &str, line: usize) -> Result<Option<(String, String)>, Runti
     }
     match value {
         Some(value) => Ok(Some((name.to_owned(), value.to_owned()))),
-        None => Err(RuntimeEnvError::NoValue { line, name: name.chars().take(64).collect() }),
+        None => Err(RuntimeEnvError::NoValue {
+            line,
+            name: name.chars().take(64).collect(),
+        }),
     }
 }
 
 impl fmt::Debug for RuntimeEnv {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+        f.debug_list()
+            .entries(self.0.iter().map(|(name, _)| name))
+            .finish()
     }
 }
 
@@ -146,24 +166,46 @@ mod tests {
     #[test]
     fn values_are_taken_as_they_stand() {
         let parsed = pairs("# c\n\n  A=1\r\nB=\"q\" # no comment\nC=a=b\nD=\n\tE= x \n");
-        let expected = [("A", "1"), ("B", "\"q\" # no comment"), ("C", "a=b"), ("D", ""), ("E", " x ")];
-        assert_eq!(parsed, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let expected = [
+            ("A", "1"),
+            ("B", "\"q\" # no comment"),
+            ("C", "a=b"),
+            ("D", ""),
+            ("E", " x "),
+        ];
+        assert_eq!(
+            parsed,
+            expected.map(|(name, value)| (name.to_owned(), value.to_owned()))
+        );
     }
 
     #[test]
     fn what_docker_refuses_is_refused_by_line() {
         let parse = |text: &[u8]| RuntimeEnv::parse(text).expect_err("refused");
-        assert_eq!(parse(b"A=1\nB C=2"), RuntimeEnvError::WhiteSpaceInName { line: 2 });
+        assert_eq!(
+            parse(b"A=1\nB C=2"),
+            RuntimeEnvError::WhiteSpaceInName { line: 2 }
+        );
         assert_eq!(parse(b"=2"), RuntimeEnvError::NoName { line: 1 });
         assert_eq!(parse(b"A=\xff"), RuntimeEnvError::NotUtf8 { line: 1 });
-        assert_eq!(parse(b"A=1\nPATH"), RuntimeEnvError::NoValue { line: 2, name: "PATH".to_owned() });
+        assert_eq!(
+            parse(b"A=1\nPATH"),
+            RuntimeEnvError::NoValue {
+                line: 2,
+                name: "PATH".to_owned()
+            }
+        );
         assert_eq!(parse(b"A=\0"), RuntimeEnvError::Nul { line: 1 });
-        assert_eq!(parse(&[b'A'; LONGEST_LINE]), RuntimeEnvError::TooLong { line: 1 });
+        assert_eq!(
+            parse(&[b'A'; LONGEST_LINE]),
+            RuntimeEnvError::TooLong { line: 1 }
+        );
     }
 
     #[test]
     fn debug_and_redact_show_no_value() {
-        let env = RuntimeEnv::parse(b"DATABASE_URL=postgres://u:hunter22@h/db\nMODE=a").expect("valid");
+        let env =
+            RuntimeEnv::parse(b"DATABASE_URL=postgres://u:hunter22@h/db\nMODE=a").expect("valid");
         assert_eq!(format!("{env:?}"), "[\"DATABASE_URL\", \"MODE\"]");
         assert_eq!(env.redact("no: postgres://u:hunter22@h/db a"), "no: *** a");
     }

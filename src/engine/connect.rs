@@ -31,19 +31,20 @@ pub(super) fn connect(settings: &EngineSettings) -> Result<Docker, EngineError> 
 /// decodes base64url and silently pulls anonymously when it cannot (bollard pull request 169).
 fn url_safe_registry_auth(mut request: BollardRequest) -> BollardRequest {
     if let Some(value) = request.headers_mut().get_mut(REGISTRY_AUTH) {
-        let rewritten: Vec<u8> = value.as_bytes().iter().map(|b| match b {
-            b'+' => b'-',
-            b'/' => b'_',
-            other => *other,
-        }).collect();
-        if let Ok(mut header) = bollard_header(&rewritten) {
-            header.set_sensitive(true);
+        let rewritten: Vec<u8> = value
+            .as_bytes()
+            .iter()
+            .map(|b| match b {
+                b'+' => b'-',
+                b'/' => b'_',
+                other => *other,
+            })
+            .collect();
+        // The type is the header value of the `http` crate, which bollard does not hand on by name.
+        if let Ok(header) = TryFrom::try_from(rewritten.as_slice()) {
             *value = header;
+            value.set_sensitive(true);
         }
     }
     request
-}
-
-fn bollard_header(bytes: &[u8]) -> Result<http::HeaderValue, http::header::InvalidHeaderValue> {
-    http::HeaderValue::from_bytes(bytes)
 }

@@ -57,18 +57,27 @@ pub enum EngineFault {
 impl EngineError {
     /// A failure that changed nothing.
     pub(super) fn without_effect(fault: EngineFault) -> Self {
-        Self { fault, effect: Effect::None }
+        Self {
+            fault,
+            effect: Effect::None,
+        }
     }
 
     /// A deadline that ran out while the call may go on in the engine.
     #[must_use]
     pub fn deadline(after: Duration) -> Self {
-        Self { fault: EngineFault::Deadline(after), effect: Effect::Unknown }
+        Self {
+            fault: EngineFault::Deadline(after),
+            effect: Effect::Unknown,
+        }
     }
 
     /// The same failure after an inspect showed that nothing happened.
     pub(super) fn proven_without_effect(self) -> Self {
-        Self { effect: Effect::None, ..self }
+        Self {
+            effect: Effect::None,
+            ..self
+        }
     }
 
     /// Whether the engine answered at all.
@@ -88,18 +97,40 @@ impl From<bollard::errors::Error> for EngineError {
         log::debug!("engine call failed: {}", variant(&error));
         let (fault, effect) = match error {
             // A 4xx is a refusal; behind a 5xx the engine may have done half of it.
-            Bollard::DockerResponseServerError { status_code, message } => {
-                let effect = if status_code < 500 { Effect::None } else { Effect::Unknown };
-                (EngineFault::Refused { status: status_code, message: quote(&message) }, effect)
+            Bollard::DockerResponseServerError {
+                status_code,
+                message,
+            } => {
+                let effect = if status_code < 500 {
+                    Effect::None
+                } else {
+                    Effect::Unknown
+                };
+                (
+                    EngineFault::Refused {
+                        status: status_code,
+                        message: quote(&message),
+                    },
+                    effect,
+                )
             }
-            Bollard::DockerStreamError { error } => {
-                (EngineFault::Refused { status: 200, message: quote(&error) }, Effect::None)
-            }
-            Bollard::SocketNotFoundError(_) | Bollard::UnsupportedURISchemeError { .. } => (EngineFault::Unreachable, Effect::None),
-            Bollard::HyperLegacyError { err } if err.is_connect() => (EngineFault::Unreachable, Effect::None),
-            Bollard::CertPathError { .. } | Bollard::CertParseError { .. } | Bollard::CertMultipleKeys { .. } | Bollard::NoHomePathError => {
+            Bollard::DockerStreamError { error } => (
+                EngineFault::Refused {
+                    status: 200,
+                    message: quote(&error),
+                },
+                Effect::None,
+            ),
+            Bollard::SocketNotFoundError(_) | Bollard::UnsupportedURISchemeError { .. } => {
                 (EngineFault::Unreachable, Effect::None)
             }
+            Bollard::HyperLegacyError { err } if err.is_connect() => {
+                (EngineFault::Unreachable, Effect::None)
+            }
+            Bollard::CertPathError { .. }
+            | Bollard::CertParseError { .. }
+            | Bollard::CertMultipleKeys { .. }
+            | Bollard::NoHomePathError => (EngineFault::Unreachable, Effect::None),
             // Bollard's enum is foreign and grows: whatever else it says, no answer was understood.
             _ => (EngineFault::BrokenAnswer, Effect::Unknown),
         };
@@ -110,12 +141,18 @@ impl From<bollard::errors::Error> for EngineError {
 /// The error's kind without its content: bodies may quote the container's environment.
 fn variant(error: &bollard::errors::Error) -> String {
     let debug = format!("{error:?}");
-    debug.chars().take_while(|c| c.is_ascii_alphanumeric()).collect()
+    debug
+        .chars()
+        .take_while(|c| c.is_ascii_alphanumeric())
+        .collect()
 }
 
 /// Foreign words on one line of bounded length.
 fn quote(message: &str) -> String {
-    let flat: String = message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let flat: String = message
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
     let flat = flat.trim();
     if flat.is_empty() {
         return "the Docker engine refused without saying why".to_owned();

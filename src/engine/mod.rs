@@ -7,7 +7,6 @@
 mod connect;
 mod error;
 mod events;
-mod images;
 mod lifecycle;
 mod observe;
 mod pull;
@@ -23,7 +22,6 @@ use crate::settings::EngineSettings;
 
 pub use error::{Effect, EngineError, EngineFault};
 pub use events::{ContainerEvent, EventAction};
-pub use images::StoredImage;
 pub use lifecycle::{ContainerSpec, CreatedContainer, StartedContainer, Vacancy};
 pub use observe::{ContainerId, ContainerStatus, Health, ImageId, Observed};
 pub use pull::{PULL_IDLE, PullProgress, PulledImage};
@@ -58,7 +56,13 @@ impl Engine {
     /// A handle that acts on the container of this name only.
     #[must_use]
     pub fn new(settings: EngineSettings, name: ContainerName) -> Self {
-        Self { inner: Arc::new(Inner { settings, name, client: OnceLock::new() }) }
+        Self {
+            inner: Arc::new(Inner {
+                settings,
+                name,
+                client: OnceLock::new(),
+            }),
+        }
     }
 
     fn client(&self) -> Result<&Docker, EngineError> {
@@ -78,13 +82,18 @@ impl Engine {
         let version = call(INSPECT_DEADLINE, self.client()?.version()).await?;
         match (version.os, version.arch) {
             (Some(os), Some(architecture)) => Ok(Platform { os, architecture }),
-            _ => Err(EngineError::without_effect(EngineFault::Unproven("the Docker engine does not say its platform".into()))),
+            _ => Err(EngineError::without_effect(EngineFault::Unproven(
+                "the Docker engine does not say its platform".into(),
+            ))),
         }
     }
 }
 
 /// One call under its own deadline. Dropping the future cuts the connection; the engine may go on.
-async fn call<T>(deadline: Duration, request: impl Future<Output = Result<T, bollard::errors::Error>>) -> Result<T, EngineError> {
+async fn call<T>(
+    deadline: Duration,
+    request: impl Future<Output = Result<T, bollard::errors::Error>>,
+) -> Result<T, EngineError> {
     match tokio::time::timeout(deadline, request).await {
         Ok(answer) => answer.map_err(EngineError::from),
         Err(_) => Err(EngineError::deadline(deadline)),

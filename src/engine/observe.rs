@@ -88,7 +88,9 @@ impl ContainerId {
 
     /// Takes only a full id: a shorter one would be looked up as a prefix.
     pub(super) fn full(id: Option<String>) -> Result<Self, EngineError> {
-        id.filter(|id| id.len() == 64 && id.bytes().all(|b| b.is_ascii_hexdigit())).map(Self).ok_or_else(not_understood)
+        id.filter(|id| id.len() == 64 && id.bytes().all(|b| b.is_ascii_hexdigit()))
+            .map(Self)
+            .ok_or_else(not_understood)
     }
 }
 
@@ -116,7 +118,10 @@ impl Observed {
     /// Whether its process exists, or the engine may bring it back by itself.
     #[must_use]
     pub fn may_run(&self) -> bool {
-        matches!(self.status, ContainerStatus::Running | ContainerStatus::Paused | ContainerStatus::Restarting)
+        matches!(
+            self.status,
+            ContainerStatus::Running | ContainerStatus::Paused | ContainerStatus::Restarting
+        )
     }
 }
 
@@ -127,9 +132,16 @@ impl Engine {
     /// Any failure but "no such container"; an answer that cannot be read is never taken for absence.
     pub async fn inspect_name(&self) -> Result<Option<Observed>, EngineError> {
         let name = self.inner.name.as_str();
-        let Some(found) = self.inspect_raw(name).await? else { return Ok(None) };
+        let Some(found) = self.inspect_raw(name).await? else {
+            return Ok(None);
+        };
         // The engine also finds containers by id prefix; only the exact name is ours.
-        if found.name.as_deref().map(|held| held.trim_start_matches('/')) != Some(name) {
+        if found
+            .name
+            .as_deref()
+            .map(|held| held.trim_start_matches('/'))
+            != Some(name)
+        {
             return Ok(None);
         }
         observed(found).map(Some)
@@ -140,11 +152,22 @@ impl Engine {
     /// # Errors
     /// As [`Engine::inspect_name`].
     pub async fn inspect(&self, id: &ContainerId) -> Result<Option<Observed>, EngineError> {
-        self.inspect_raw(id.as_str()).await?.map(observed).transpose()
+        self.inspect_raw(id.as_str())
+            .await?
+            .map(observed)
+            .transpose()
     }
 
-    async fn inspect_raw(&self, key: &str) -> Result<Option<ContainerInspectResponse>, EngineError> {
-        match call(INSPECT_DEADLINE, self.client()?.inspect_container(key, None)).await {
+    async fn inspect_raw(
+        &self,
+        key: &str,
+    ) -> Result<Option<ContainerInspectResponse>, EngineError> {
+        match call(
+            INSPECT_DEADLINE,
+            self.client()?.inspect_container(key, None),
+        )
+        .await
+        {
             Ok(found) => Ok(Some(found)),
             Err(error) if error.is_status(404) => Ok(None),
             Err(error) => Err(error.proven_without_effect()),
@@ -159,12 +182,15 @@ fn not_understood() -> EngineError {
 fn observed(found: ContainerInspectResponse) -> Result<Observed, EngineError> {
     let state = found.state.ok_or_else(not_understood)?;
     let config = found.config.ok_or_else(not_understood)?;
-    let health = state.health.and_then(|health| health.status).and_then(|status| match status {
-        HealthStatusEnum::STARTING => Some(Health::Starting),
-        HealthStatusEnum::HEALTHY => Some(Health::Healthy),
-        HealthStatusEnum::UNHEALTHY => Some(Health::Unhealthy),
-        HealthStatusEnum::EMPTY | HealthStatusEnum::NONE => None,
-    });
+    let health = state
+        .health
+        .and_then(|health| health.status)
+        .and_then(|status| match status {
+            HealthStatusEnum::STARTING => Some(Health::Starting),
+            HealthStatusEnum::HEALTHY => Some(Health::Healthy),
+            HealthStatusEnum::UNHEALTHY => Some(Health::Unhealthy),
+            HealthStatusEnum::EMPTY | HealthStatusEnum::NONE => None,
+        });
     Ok(Observed {
         id: ContainerId::full(found.id)?,
         image: config.image.ok_or_else(not_understood)?,
@@ -175,14 +201,18 @@ fn observed(found: ContainerInspectResponse) -> Result<Observed, EngineError> {
         oom_killed: state.oom_killed.unwrap_or(false),
         restart_count: found.restart_count.unwrap_or(0),
         health,
-        operation: config.labels.and_then(|mut labels| labels.remove(OPERATION_LABEL)),
+        operation: config
+            .labels
+            .and_then(|mut labels| labels.remove(OPERATION_LABEL)),
     })
 }
 
 fn status(status: Option<ContainerStateStatusEnum>) -> Result<ContainerStatus, EngineError> {
     match status {
         Some(ContainerStateStatusEnum::CREATED) => Ok(ContainerStatus::Created),
-        Some(ContainerStateStatusEnum::RUNNING | ContainerStateStatusEnum::STOPPING) => Ok(ContainerStatus::Running),
+        Some(ContainerStateStatusEnum::RUNNING | ContainerStateStatusEnum::STOPPING) => {
+            Ok(ContainerStatus::Running)
+        }
         Some(ContainerStateStatusEnum::PAUSED) => Ok(ContainerStatus::Paused),
         Some(ContainerStateStatusEnum::RESTARTING) => Ok(ContainerStatus::Restarting),
         Some(ContainerStateStatusEnum::REMOVING) => Ok(ContainerStatus::Removing),

@@ -60,7 +60,11 @@ impl Engine {
             tag: Some(reference.tag().as_str().to_owned()),
             ..CreateImageOptions::default()
         };
-        let mut lines = self.client()?.create_image(Some(options), None, auth.map(credentials));
+        let mut lines = self.client()?.create_image(
+            Some(options),
+            None,
+            auth.map(|auth| credentials(auth, reference)),
+        );
         let mut layers = Layers::default();
         let mut named = None;
         let mut broken = None;
@@ -73,7 +77,11 @@ impl Engine {
                     }
                 }
                 // The engine's own words end the matter; a broken stream may follow a good pull.
-                Err(error) if error.answered() || matches!(error.fault, EngineFault::Unreachable) => return Err(error),
+                Err(error)
+                    if error.answered() || matches!(error.fault, EngineFault::Unreachable) =>
+                {
+                    return Err(error);
+                }
                 Err(error) => {
                     broken = Some(error);
                     break;
@@ -87,27 +95,45 @@ impl Engine {
         }
     }
 
-    async fn prove(&self, reference: &ImageReference, named: &str) -> Result<PulledImage, EngineError> {
-        let image = call(INSPECT_DEADLINE, self.client()?.inspect_image(reference.as_str())).await;
+    async fn prove(
+        &self,
+        reference: &ImageReference,
+        named: &str,
+    ) -> Result<PulledImage, EngineError> {
+        let image = call(
+            INSPECT_DEADLINE,
+            self.client()?.inspect_image(reference.as_str()),
+        )
+        .await;
         let image = image.map_err(EngineError::proven_without_effect)?;
         let expected = format!("{}@{named}", reference.repository().as_str());
         let held = image.repo_digests.as_deref().unwrap_or_default();
         if !held.contains(&expected) {
-            return Err(unproven("the image under the tag is not the one the registry named"));
+            return Err(unproven(
+                "the image under the tag is not the one the registry named",
+            ));
         }
         pulled(reference, named, image)
     }
 }
 
-fn pulled(reference: &ImageReference, digest: &str, image: ImageInspect) -> Result<PulledImage, EngineError> {
-    let has_healthcheck = image.config.and_then(|config| config.healthcheck).and_then(|check| check.test);
+fn pulled(
+    reference: &ImageReference,
+    digest: &str,
+    image: ImageInspect,
+) -> Result<PulledImage, EngineError> {
+    let has_healthcheck = image
+        .config
+        .and_then(|config| config.healthcheck)
+        .and_then(|check| check.test);
     match (image.id, image.os, image.architecture) {
         (Some(id), Some(os), Some(architecture)) => Ok(PulledImage {
             reference: reference.clone(),
             id: ImageId(id),
             digest: digest.to_owned(),
             platform: Platform { os, architecture },
-            has_healthcheck: has_healthcheck.is_some_and(|test| test.first().is_some_and(|word| word != "NONE")),
+            has_healthcheck: has_healthcheck
+                .is_some_and(|test| test.first().is_some_and(|word| word != "NONE")),
         }),
         _ => Err(unproven("the Docker engine does not say what it pulled")),
     }
@@ -117,7 +143,9 @@ fn unproven(message: &str) -> EngineError {
     EngineError::without_effect(EngineFault::Unproven(message.to_owned()))
 }
 
-async fn next_line<T>(lines: &mut (impl futures_util::Stream<Item = T> + Unpin)) -> Result<Option<T>, EngineError> {
+async fn next_line<T>(
+    lines: &mut (impl futures_util::Stream<Item = T> + Unpin),
+) -> Result<Option<T>, EngineError> {
     let next = tokio::time::timeout(PULL_IDLE, lines.next()).await;
     next.map_err(|_| EngineError::without_effect(EngineFault::Stalled(PULL_IDLE)))
 }
@@ -150,13 +178,24 @@ impl Layers {
     }
 }
 
-fn credentials(auth: RegistryAuth) -> DockerCredentials {
-    DockerCredentials {
-        username: auth.username,
-        password: auth.password,
-        serveraddress: Some(auth.server_address),
-        identitytoken: auth.identity_token,
-        registrytoken: auth.registry_token,
+fn credentials(auth: RegistryAuth, reference: &ImageReference) -> DockerCredentials {
+    let server = DockerCredentials {
+        serveraddress: Some(reference.repository().host().to_owned()),
         ..DockerCredentials::default()
+    };
+    match auth {
+        RegistryAuth::Basic { username, password } => DockerCredentials {
+            username: Some(username),
+            password: Some(password),
+            ..server
+        },
+        RegistryAuth::IdentityToken(token) => DockerCredentials {
+            identitytoken: Some(token),
+            ..server
+        },
+        RegistryAuth::RegistryToken(token) => DockerCredentials {
+            registrytoken: Some(token),
+            ..server
+        },
     }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::access::Denied;
 use crate::agent::Agent;
 use crate::domain::ImageError;
-use crate::operation::{Done, Failure, FailureKind};
+use crate::operation::{Done, Failure};
 use crate::view::StaleView;
 
 /// Everything a request can be refused for, or fail with.
@@ -56,7 +56,10 @@ pub(super) fn done(agent: &Agent, done: &Done) -> HttpResponse {
             image: image.as_str(),
             environment: agent.environment().as_str(),
         }),
-        Done::Stopped => HttpResponse::Ok().json(StoppedBody { status: "stopped", container_name }),
+        Done::Stopped => HttpResponse::Ok().json(StoppedBody {
+            status: "stopped",
+            container_name,
+        }),
     }
 }
 
@@ -65,7 +68,9 @@ impl Refusal {
     pub(super) fn status(&self) -> StatusCode {
         match self {
             Self::Denied(Denied::MissingHeader(_)) => StatusCode::UNAUTHORIZED,
-            Self::Denied(Denied::RepeatedHeader(_) | Denied::WrongToken | Denied::BadAssertion(_)) => StatusCode::FORBIDDEN,
+            Self::Denied(
+                Denied::RepeatedHeader(_) | Denied::WrongToken | Denied::BadAssertion(_),
+            ) => StatusCode::FORBIDDEN,
             Self::Denied(Denied::KeysUnavailable) => StatusCode::SERVICE_UNAVAILABLE,
             Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::NotFound => StatusCode::NOT_FOUND,
@@ -75,7 +80,8 @@ impl Refusal {
             Self::Body(_) => StatusCode::BAD_REQUEST,
             Self::Image(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Stale(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Failed(failure) => of_failure(failure.kind),
+            Self::Failed(failure) => StatusCode::from_u16(failure.kind.http_status())
+                .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
             Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -84,21 +90,32 @@ impl Refusal {
     pub(super) fn reason(&self) -> String {
         match self {
             Self::Denied(denied) => denied.reason(),
-            Self::ContentType => "the header Content-Type must be application/json; nothing was changed".into(),
-            Self::NotFound => "no such route; there are POST /v1/deploy, GET /v1/status and POST /v1/stop".into(),
+            Self::ContentType => {
+                "the header Content-Type must be application/json; nothing was changed".into()
+            }
+            Self::NotFound => {
+                "no such route; there are POST /v1/deploy, GET /v1/status and POST /v1/stop".into()
+            }
             Self::MethodNotAllowed { allowed } => format!("this route takes {allowed} only"),
             Self::TooLarge => "the request body is larger than 16 KiB; nothing was changed".into(),
             Self::TooSlow => "the request body did not arrive in time; nothing was changed".into(),
             Self::Body(problem) => format!("{problem}; nothing was changed"),
             Self::Image(error) => format!("{error}; nothing was changed"),
-            Self::Stale(StaleView { last_seen: Some(since) }) => {
-                format!("the Docker engine does not show the runtime container; it was last seen at {since}")
+            Self::Stale(StaleView {
+                last_seen: Some(since),
+            }) => {
+                format!(
+                    "the Docker engine does not show the runtime container; it was last seen at {since}"
+                )
             }
             Self::Stale(StaleView { last_seen: None }) => {
-                "the Docker engine has not shown the runtime container since the agent started".into()
+                "the Docker engine has not shown the runtime container since the agent started"
+                    .into()
             }
             Self::Failed(failure) => failure.reason.clone(),
-            Self::Panicked => "the agent failed on this request; read the status and the agent's log".into(),
+            Self::Panicked => {
+                "the agent failed on this request; read the status and the agent's log".into()
+            }
         }
     }
 
@@ -108,24 +125,9 @@ impl Refusal {
         if let Self::MethodNotAllowed { allowed } = self {
             response.insert_header(("Allow", allowed.split(' ').next().unwrap_or(allowed)));
         }
-        response.json(ErrorBody { status: "error", reason: &self.reason() })
+        response.json(ErrorBody {
+            status: "error",
+            reason: &self.reason(),
+        })
     }
-}
-
-fn of_failure(kind: FailureKind) -> StatusCode {
-    match kind {
-        FailureKind::QueueFull | FailureKind::ShuttingDown | FailureKind::Abandoned | FailureKind::EngineUnreachable => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
-        FailureKind::Deadline => StatusCode::GATEWAY_TIMEOUT,
-        FailureKind::EngineRefused => StatusCode::BAD_GATEWAY,
-        FailureKind::TagMoved => StatusCode::CONFLICT,
-        FailureKind::Host | FailureKind::Trail | FailureKind::NotStarted | FailureKind::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
-    }
-}
-
-/// The code that a failed operation is answered with; the trail records it too.
-#[must_use]
-pub fn code_of(kind: FailureKind) -> u16 {
-    of_failure(kind).as_u16()
 }

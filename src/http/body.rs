@@ -27,21 +27,29 @@ pub(super) struct DeployBody {
 #[serde(deny_unknown_fields)]
 struct StopBody {}
 
-fn environment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Environment>, D::Error> {
+fn environment<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Environment>, D::Error> {
     // Not `Option`: null is no environment.
     let text = String::deserialize(deserializer)?;
-    text.parse().map(Some).map_err(|error| serde::de::Error::custom(format!("environment {error}")))
+    text.parse()
+        .map(Some)
+        .map_err(|error| serde::de::Error::custom(format!("environment {error}")))
 }
 
 /// Reads the whole body.
 pub(super) async fn read(payload: Payload) -> Result<Vec<u8>, Refusal> {
-    tokio::time::timeout(BODY_TIMEOUT, collect(payload)).await.unwrap_or(Err(Refusal::TooSlow))
+    tokio::time::timeout(BODY_TIMEOUT, collect(payload))
+        .await
+        .unwrap_or(Err(Refusal::TooSlow))
 }
 
 async fn collect(mut payload: Payload) -> Result<Vec<u8>, Refusal> {
     let mut bytes = Vec::new();
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| Refusal::Body("the request body ended early or is not framed as HTTP asks".into()))?;
+        let chunk = chunk.map_err(|_| {
+            Refusal::Body("the request body ended early or is not framed as HTTP asks".into())
+        })?;
         if bytes.len() + chunk.len() > LARGEST {
             return Err(Refusal::TooLarge);
         }
@@ -60,13 +68,22 @@ pub(super) fn stop(bytes: &[u8]) -> Result<(), Refusal> {
     if bytes.trim_ascii().is_empty() {
         return Ok(());
     }
-    serde_json::from_slice::<StopBody>(bytes).map(drop).map_err(|error| refused(&error))
+    serde_json::from_slice::<StopBody>(bytes)
+        .map(drop)
+        .map_err(|error| refused(&error))
 }
 
 fn refused(error: &serde_json::Error) -> Refusal {
     // serde names fields and types, and quotes values only of the wrong type; both are the caller's own words.
-    let text: String = error.to_string().chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect();
-    Refusal::Body(format!("the request body is not what this route takes: {text}"))
+    let text: String = error
+        .to_string()
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(200)
+        .collect();
+    Refusal::Body(format!(
+        "the request body is not what this route takes: {text}"
+    ))
 }
 
 #[cfg(test)]
@@ -79,9 +96,15 @@ mod tests {
 
     #[test]
     fn an_image_with_or_without_an_environment_is_taken() {
-        assert_eq!(deploy(br#"{"image":"a:1"}"#).expect("valid").environment, None);
+        assert_eq!(
+            deploy(br#"{"image":"a:1"}"#).expect("valid").environment,
+            None
+        );
         let body = deploy(br#"{"environment":"prod","image":"a:1"}"#).expect("valid");
-        assert_eq!((body.image.as_str(), body.environment), ("a:1", Some(Environment::Prod)));
+        assert_eq!(
+            (body.image.as_str(), body.environment),
+            ("a:1", Some(Environment::Prod))
+        );
     }
 
     #[test]
@@ -89,7 +112,10 @@ mod tests {
         assert!(reason(r#"{"image":"a","volumes":[]}"#).contains("`volumes`"));
         assert!(reason(r#"{"image":"a","image":"b"}"#).contains("duplicate field `image`"));
         assert!(reason(r#"{"environment":"dev"}"#).contains("`image`"));
-        assert!(reason(r#"{"image":"a","environment":"staging"}"#).contains("environment must be dev or prod"));
+        assert!(
+            reason(r#"{"image":"a","environment":"staging"}"#)
+                .contains("environment must be dev or prod")
+        );
         assert!(deploy(br#"{"image":"a","environment":null}"#).is_err());
         assert!(deploy(br#"{"image":1}"#).is_err());
         assert!(deploy(br#"{"image":"a"} x"#).is_err());

@@ -16,9 +16,20 @@ use crate::access::{Header, Presented, Requester};
 
 /// Checks access, then content type, then lets the route act. Unknown routes are guarded alike, so that a caller
 /// without access cannot tell routes apart.
-pub(super) async fn guard(request: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let front = request.app_data::<web::Data<Front>>().cloned().expect("the app is built with its front");
-    let admitted = admit(&front, request.headers(), request.method() != actix_web::http::Method::GET).await;
+pub(super) async fn guard(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let front = request
+        .app_data::<web::Data<Front>>()
+        .cloned()
+        .expect("the app is built with its front");
+    let admitted = admit(
+        &front,
+        request.headers(),
+        request.method() != actix_web::http::Method::GET,
+    )
+    .await;
     let requester = match admitted {
         Ok(requester) => requester,
         Err(refusal) => {
@@ -37,13 +48,21 @@ pub(super) async fn guard(request: ServiceRequest, next: Next<impl MessageBody +
 }
 
 /// The requester is built for what is recorded only; reading the status names nobody and allocates nothing here.
-async fn admit(front: &Front, headers: &HeaderMap, named: bool) -> Result<Option<Requester>, Refusal> {
+async fn admit(
+    front: &Front,
+    headers: &HeaderMap,
+    named: bool,
+) -> Result<Option<Requester>, Refusal> {
     let presented = Presented {
         client_id: header(headers, "cf-access-client-id"),
         client_secret: header(headers, "cf-access-client-secret"),
         assertion: header(headers, "cf-access-jwt-assertion"),
     };
-    let admitted = front.access.admit(&presented, SystemTime::now()).await.map_err(Refusal::Denied)?;
+    let admitted = front
+        .access
+        .admit(&presented, SystemTime::now())
+        .await
+        .map_err(Refusal::Denied)?;
     if !speaks_json(headers) {
         return Err(Refusal::ContentType);
     }
@@ -57,7 +76,15 @@ fn header<'a>(headers: &'a HeaderMap, name: &'static str) -> Header<'a> {
 /// `application/json`, parameters allowed, once.
 fn speaks_json(headers: &HeaderMap) -> bool {
     let mut values = headers.get_all(CONTENT_TYPE);
-    let (Some(value), None) = (values.next(), values.next()) else { return false };
-    let essence = value.as_bytes().split(|b| *b == b';').next().unwrap_or_default();
-    essence.trim_ascii().eq_ignore_ascii_case(b"application/json")
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return false;
+    };
+    let essence = value
+        .as_bytes()
+        .split(|b| *b == b';')
+        .next()
+        .unwrap_or_default();
+    essence
+        .trim_ascii()
+        .eq_ignore_ascii_case(b"application/json")
 }

@@ -38,15 +38,32 @@ pub(crate) struct Front {
 ///
 /// # Errors
 /// The listener cannot be used.
-pub fn serve(listener: TcpListener, agent: Agent, access: Access, answer_within: Duration) -> std::io::Result<Server> {
+pub fn serve(
+    listener: TcpListener,
+    agent: Agent,
+    access: Access,
+    answer_within: Duration,
+) -> std::io::Result<Server> {
     let front = web::Data::new(Front { agent, access });
     let server = HttpServer::new(move || {
         App::new()
             .app_data(front.clone())
             .wrap(from_fn(guard::guard))
-            .service(web::resource("/v1/deploy").route(web::post().to(handlers::deploy)).default_service(web::to(handlers::method_not_allowed)))
-            .service(web::resource("/v1/status").route(web::get().to(handlers::status)).default_service(web::to(handlers::method_not_allowed)))
-            .service(web::resource("/v1/stop").route(web::post().to(handlers::stop)).default_service(web::to(handlers::method_not_allowed)))
+            .service(
+                web::resource("/v1/deploy")
+                    .route(web::post().to(handlers::deploy))
+                    .default_service(web::to(handlers::method_not_allowed)),
+            )
+            .service(
+                web::resource("/v1/status")
+                    .route(web::get().to(handlers::status))
+                    .default_service(web::to(handlers::method_not_allowed)),
+            )
+            .service(
+                web::resource("/v1/stop")
+                    .route(web::post().to(handlers::stop))
+                    .default_service(web::to(handlers::method_not_allowed)),
+            )
             .default_service(web::to(handlers::not_found))
     })
     .workers(WORKERS)

@@ -7,9 +7,9 @@ use std::any::Any;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Weak};
 
+use actix_web::HttpRequest;
 use actix_web::dev::Extensions;
 use actix_web::rt::net::TcpStream;
-use actix_web::HttpRequest;
 use rustix::net::RecvFlags;
 
 use crate::actor::ClientGone;
@@ -20,7 +20,9 @@ struct Connection(Arc<OwnedFd>);
 /// Called by the server for each connection.
 pub(super) fn remember(io: &dyn Any, data: &mut Extensions) {
     use std::os::fd::AsFd;
-    let Some(stream) = io.downcast_ref::<TcpStream>() else { return };
+    let Some(stream) = io.downcast_ref::<TcpStream>() else {
+        return;
+    };
     // Without a second descriptor the dropped handler is the only sign, and that is sign enough to go on.
     if let Ok(second) = stream.as_fd().try_clone_to_owned() {
         data.insert(Connection(Arc::new(second)));
@@ -29,7 +31,9 @@ pub(super) fn remember(io: &dyn Any, data: &mut Extensions) {
 
 /// A test for the request's client. It keeps nothing open: when the server lets go of the connection, it is gone.
 pub(super) fn client_gone(request: &HttpRequest) -> ClientGone {
-    let connection: Option<Weak<OwnedFd>> = request.conn_data::<Connection>().map(|connection| Arc::downgrade(&connection.0));
+    let connection: Option<Weak<OwnedFd>> = request
+        .conn_data::<Connection>()
+        .map(|connection| Arc::downgrade(&connection.0));
     Box::new(move || match &connection {
         Some(connection) => connection.upgrade().is_none_or(|socket| is_closed(&socket)),
         None => false,

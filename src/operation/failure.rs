@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use super::Step;
+pub use crate::audit::RuntimeState;
 use crate::audit::TrailError;
 use crate::engine::{Effect, EngineError, EngineFault, Observed};
 
@@ -49,32 +50,13 @@ pub enum FailureKind {
     Panicked,
 }
 
-/// What a fresh inspect shows after a failure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RuntimeState {
-    /// The operation did not look, because nothing was touched.
-    Untouched,
-    /// The container of before runs.
-    OldRunning,
-    /// The container of before is there and does not run.
-    OldStopped,
-    /// No container.
-    Nothing,
-    /// This operation's container was never started.
-    NewCreated,
-    /// This operation's container runs.
-    NewRunning,
-    /// This operation's container has ended.
-    NewExited,
-    /// The engine could not tell.
-    Unknown,
-}
-
 impl RuntimeState {
     /// Reads an inspect from the view of one operation.
     #[must_use]
     pub fn of(shown: Option<&Observed>, operation: &str) -> Self {
-        let Some(shown) = shown else { return Self::Nothing };
+        let Some(shown) = shown else {
+            return Self::Nothing;
+        };
         let new = shown.operation.as_deref() == Some(operation);
         match (new, shown.may_run(), shown.started_at.is_some()) {
             (false, true, _) => Self::OldRunning,
@@ -82,21 +64,6 @@ impl RuntimeState {
             (true, true, _) => Self::NewRunning,
             (true, false, true) => Self::NewExited,
             (true, false, false) => Self::NewCreated,
-        }
-    }
-
-    /// The word in the trail.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Untouched => "untouched",
-            Self::OldRunning => "old_running",
-            Self::OldStopped => "old_stopped",
-            Self::Nothing => "nothing",
-            Self::NewCreated => "new_created",
-            Self::NewRunning => "new_running",
-            Self::NewExited => "new_exited",
-            Self::Unknown => "unknown",
         }
     }
 
@@ -112,6 +79,20 @@ impl RuntimeState {
             Self::NewRunning => "the new runtime container is running",
             Self::NewExited => "the new runtime container has stopped and is kept for docker logs",
             Self::Unknown => "the state of the runtime container is unknown",
+        }
+    }
+}
+
+impl FailureKind {
+    /// The HTTP status of DESIGN section 3; the trail records it too.
+    #[must_use]
+    pub const fn http_status(self) -> u16 {
+        match self {
+            Self::QueueFull | Self::ShuttingDown | Self::Abandoned | Self::EngineUnreachable => 503,
+            Self::Deadline => 504,
+            Self::EngineRefused => 502,
+            Self::TagMoved => 409,
+            Self::Host | Self::Trail | Self::NotStarted | Self::Panicked => 500,
         }
     }
 }
@@ -139,11 +120,16 @@ impl StepError {
     pub(super) fn kind(&self, step: Step) -> FailureKind {
         match self {
             // What the engine refuses to start did not start; that is the contract's own failure.
-            Self::Engine(EngineError { fault: EngineFault::Refused { .. }, .. }) if step == Step::Start => FailureKind::NotStarted,
+            Self::Engine(EngineError {
+                fault: EngineFault::Refused { .. },
+                ..
+            }) if step == Step::Start => FailureKind::NotStarted,
             Self::Engine(error) => match &error.fault {
                 EngineFault::Unreachable => FailureKind::EngineUnreachable,
                 EngineFault::Deadline(_) | EngineFault::Stalled(_) => FailureKind::Deadline,
-                EngineFault::Refused { .. } | EngineFault::BrokenAnswer | EngineFault::Unproven(_) => FailureKind::EngineRefused,
+                EngineFault::Refused { .. }
+                | EngineFault::BrokenAnswer
+                | EngineFault::Unproven(_) => FailureKind::EngineRefused,
             },
             Self::Trail(_) => FailureKind::Trail,
             Self::Host(_) => FailureKind::Host,

@@ -25,7 +25,9 @@ use crate::view::Activity;
 use crate::watcher::WatcherHandle;
 
 pub use failure::{Failure, FailureKind, RuntimeState};
-pub use run::Run;
+pub use preflight::{bind_source, read_env_file};
+pub use record::record_interrupted;
+pub use run::{Run, pulling};
 
 /// What was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,6 +122,8 @@ pub struct Ticket {
     pub request: Request,
     /// Who asked.
     pub requester: Requester,
+    /// `Cf-Ray` of the request, which finds it in Cloudflare's logs.
+    pub cf_ray: Option<String>,
     /// `environment` of the request body; informational.
     pub environment_asked: Option<Environment>,
     /// When it arrived; the budget counts from here.
@@ -171,6 +175,8 @@ pub struct Context {
     pub trail: Trail,
     /// Keyed fingerprints of what must not be written down.
     pub fingerprinter: Fingerprinter,
+    /// Keyed fingerprint of the agent's own settings.
+    pub settings_fingerprint: String,
     /// The task that keeps the view.
     pub watcher: WatcherHandle,
     /// What is being done.

@@ -16,11 +16,19 @@ pub(super) fn parse(text: &str) -> Result<HashMap<String, String>, String> {
             continue;
         }
         let line = line.strip_prefix("export ").unwrap_or(line);
-        let (name, value) = line.split_once('=').ok_or_else(|| format!("line {} has no =", index + 1))?;
+        let (name, value) = line
+            .split_once('=')
+            .ok_or_else(|| format!("line {} has no =", index + 1))?;
         let name = name.trim();
         let valid = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
-        if name.is_empty() || !name.bytes().all(valid) || name.starts_with(|c: char| c.is_ascii_digit()) {
-            return Err(format!("line {} does not begin with a variable name", index + 1));
+        if name.is_empty()
+            || !name.bytes().all(valid)
+            || name.starts_with(|c: char| c.is_ascii_digit())
+        {
+            return Err(format!(
+                "line {} does not begin with a variable name",
+                index + 1
+            ));
         }
         let mut value = value.trim().to_owned();
         while value.ends_with('\\') {
@@ -37,7 +45,10 @@ pub(super) fn parse(text: &str) -> Result<HashMap<String, String>, String> {
 
 fn unquote(value: &str) -> String {
     for quote in ['"', '\''] {
-        if let Some(inner) = value.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote)) {
+        if let Some(inner) = value
+            .strip_prefix(quote)
+            .and_then(|rest| rest.strip_suffix(quote))
+        {
             return inner.to_owned();
         }
     }
@@ -50,7 +61,8 @@ mod tests {
 
     #[test]
     fn a_file_of_the_old_agent_is_read_as_systemd_reads_it() {
-        let parsed = parse("# c\n; c\n\nPORT=3005\nA=\"x y\"\nexport B='z'\nC=a=b\nD=1\\\n2\n").expect("valid");
+        let parsed = parse("# c\n; c\n\nPORT=3005\nA=\"x y\"\nexport B='z'\nC=a=b\nD=1\\\n2\n")
+            .expect("valid");
         let get = |name: &str| parsed.get(name).map(String::as_str);
         assert_eq!(get("PORT"), Some("3005"));
         assert_eq!(get("A"), Some("x y"));
@@ -61,7 +73,13 @@ mod tests {
 
     #[test]
     fn a_line_that_is_no_assignment_is_named_by_number_only() {
-        assert_eq!(parse("A=1\nsecret").expect_err("refused"), "line 2 has no =");
-        assert_eq!(parse("1A=secret").expect_err("refused"), "line 1 does not begin with a variable name");
+        assert_eq!(
+            parse("A=1\nsecret").expect_err("refused"),
+            "line 2 has no ="
+        );
+        assert_eq!(
+            parse("1A=secret").expect_err("refused"),
+            "line 1 does not begin with a variable name"
+        );
     }
 }

@@ -94,6 +94,8 @@ pub struct EngineSettings {
     pub docker_host: Option<String>,
     /// Directory of Docker's `config.json`; none means there are no credentials.
     pub docker_config: Option<PathBuf>,
+    /// Directory of `key.pem`, `cert.pem` and `ca.pem` for an engine behind TLS (`DOCKER_CERT_PATH`).
+    pub tls_directory: Option<PathBuf>,
 }
 
 /// Pace and rules of operations.
@@ -180,7 +182,12 @@ impl Settings {
     /// # Errors
     /// An unreadable file, or every problem of its variables.
     pub fn from_file(path: &Path) -> Result<Self, SettingsError> {
-        let problem = |message| SettingsError(vec![Problem { variable: path.display().to_string(), message }]);
+        let problem = |message| {
+            SettingsError(vec![Problem {
+                variable: path.display().to_string(),
+                message,
+            }])
+        };
         let text = std::fs::read_to_string(path).map_err(|error| problem(error.to_string()))?;
         let mut variables = env_file::parse(&text).map_err(problem)?;
         for name in ["DOCKER_HOST", "DOCKER_CONFIG", "HOME"] {
@@ -197,7 +204,9 @@ impl Settings {
     /// Every problem of its variables.
     pub fn from_process() -> Result<Self, SettingsError> {
         // A variable that is not Unicode is none of ours: ours are ASCII by definition.
-        let pairs = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let pairs = std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
         Self::from_variables(pairs.collect())
     }
 
@@ -208,18 +217,31 @@ impl Settings {
     pub fn from_variables(variables: HashMap<String, String>) -> Result<Self, SettingsError> {
         let source = config::Environment::default().source(Some(variables));
         let built = config::Config::builder().add_source(source).build();
-        let built = built.map_err(|error| SettingsError(vec![Problem { variable: "environment".into(), message: error.to_string() }]))?;
+        let built = built.map_err(|error| {
+            SettingsError(vec![Problem {
+                variable: "environment".into(),
+                message: error.to_string(),
+            }])
+        })?;
         let mut reader = Reader::new(&built);
         let environment = reader.required("ENVIRONMENT", str::parse::<Environment>);
         // The other variables are still checked: an operator mends them all in one go.
-        let settings = Self::read(&mut reader, environment.unwrap_or(Environment::Prod), environment.is_some());
+        let settings = Self::read(
+            &mut reader,
+            environment.unwrap_or(Environment::Prod),
+            environment.is_some(),
+        );
         match settings {
             Some(settings) if reader.problems.is_empty() => Ok(settings),
             _ => Err(SettingsError(reader.problems)),
         }
     }
 
-    fn read(reader: &mut Reader<'_>, environment: Environment, environment_known: bool) -> Option<Self> {
+    fn read(
+        reader: &mut Reader<'_>,
+        environment: Environment,
+        environment_known: bool,
+    ) -> Option<Self> {
         let root = PathBuf::from(format!("/opt/dreichor/{environment}"));
         let runtime = runtime(reader, environment, environment_known, &root);
         let access = access(reader);
@@ -240,37 +262,54 @@ impl Settings {
 }
 
 fn access(reader: &mut Reader<'_>) -> Option<AccessSettings> {
-    match AccessSettings::parse(|variable| reader.text(variable)) {
+    match AccessSettings::parse(|variable| reader.raw(variable)) {
         Ok(access) => Some(access),
         Err(problems) => {
             for (variable, message) in problems {
-                reader.problem(&variable, message);
+                reader.problem(variable, message);
             }
             None
         }
     }
 }
 
-fn runtime(reader: &mut Reader<'_>, environment: Environment, environment_known: bool, root: &Path) -> Option<RuntimeSettings> {
-    let container_name = reader.required("CONTAINER_NAME", |text| match ContainerName::parse(text, environment) {
-        // Without an ENVIRONMENT there is no suffix to ask for; its own problem is reported already.
-        Err(_) if !environment_known => Err(String::new()),
-        other => other.map_err(|error| error.to_string()),
+fn runtime(
+    reader: &mut Reader<'_>,
+    environment: Environment,
+    environment_known: bool,
+    root: &Path,
+) -> Option<RuntimeSettings> {
+    let container_name = reader.required("CONTAINER_NAME", |text| {
+        match ContainerName::parse(text, environment) {
+            // Without an ENVIRONMENT there is no suffix to ask for; its own problem is reported already.
+            Err(_) if !environment_known => Err(String::new()),
+            other => other.map_err(|error| error.to_string()),
+        }
     });
-    reader.problems.retain(|problem| !problem.message.is_empty());
+    reader
+        .problems
+        .retain(|problem| !problem.message.is_empty());
     let audit_events = reader.required("AUDIT_EVENTS_PATH", directory);
     let snapshots = reader.required("SNAPSHOTS_PATH", directory);
     if let (Some(one), Some(other)) = (&audit_events, &snapshots)
         && one == other
     {
-        reader.problem("SNAPSHOTS_PATH", "must not be the directory of AUDIT_EVENTS_PATH");
+        reader.problem(
+            "SNAPSHOTS_PATH",
+            "must not be the directory of AUDIT_EVENTS_PATH",
+        );
     }
     let allowed_planes = reader.required("ALLOW_EXECUTION_PLANE", AllowedPlanes::parse);
-    let default = Repository::parse(DEFAULT_REPOSITORY).expect("the default repository is valid: a test parses it");
+    let default = Repository::parse(DEFAULT_REPOSITORY)
+        .expect("the default repository is valid: a test parses it");
     let repository = reader.or("IMAGE_REPOSITORY", default, Repository::parse);
     let env_file = reader.path("RUNTIME_ENV_FILE", root.join("runtime.env"));
     let network = reader.or("RUNTIME_NETWORK", "host".to_owned(), network_mode);
-    let restart_policy = reader.or("RUNTIME_RESTART_POLICY", RestartPolicy::UnlessStopped, RestartPolicy::parse);
+    let restart_policy = reader.or(
+        "RUNTIME_RESTART_POLICY",
+        RestartPolicy::UnlessStopped,
+        RestartPolicy::parse,
+    );
     let init = reader.flag("RUNTIME_INIT", false);
     Some(RuntimeSettings {
         container_name: container_name?,
@@ -287,8 +326,14 @@ fn runtime(reader: &mut Reader<'_>, environment: Environment, environment_known:
 
 /// Docker's own modes, or the name of a network. Another container's network would tie the runtime to it.
 fn network_mode(text: &str) -> Result<String, &'static str> {
-    let valid = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
-    if valid { Ok(text.to_owned()) } else { Err("must be host, bridge, none or the name of a Docker network") }
+    let valid = text
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
+    if valid {
+        Ok(text.to_owned())
+    } else {
+        Err("must be host, bridge, none or the name of a Docker network")
+    }
 }
 
 fn engine(reader: &mut Reader<'_>) -> EngineSettings {
@@ -299,11 +344,24 @@ fn engine(reader: &mut Reader<'_>) -> EngineSettings {
     };
     let docker_host = reader.text("DOCKER_HOST");
     if let Some(host) = &docker_host
-        && !["unix://", "tcp://", "http://", "https://"].iter().any(|scheme| host.starts_with(scheme))
+        && !["unix://", "tcp://", "http://", "https://"]
+            .iter()
+            .any(|scheme| host.starts_with(scheme))
     {
-        reader.problem("DOCKER_HOST", "must begin with unix://, tcp://, http:// or https://");
+        reader.problem(
+            "DOCKER_HOST",
+            "must begin with unix://, tcp://, http:// or https://",
+        );
     }
-    EngineSettings { docker_host, docker_config }
+    let tls_directory = match reader.text("DOCKER_CERT_PATH") {
+        Some(_) => Some(reader.path("DOCKER_CERT_PATH", PathBuf::new())),
+        None => None,
+    };
+    EngineSettings {
+        docker_host,
+        docker_config,
+        tls_directory,
+    }
 }
 
 fn operation(reader: &mut Reader<'_>) -> OperationSettings {
@@ -320,8 +378,12 @@ fn operation(reader: &mut Reader<'_>) -> OperationSettings {
     };
     let least = settings.reserve_after_pull() + SHORTEST_PULL;
     if settings.budget < least {
-        let parts = "STOP_GRACE_SECONDS + 15, START_CONFIRMATION_SECONDS, 10 to switch and 5 to pull";
-        reader.problem("OPERATION_BUDGET_SECONDS", format!("must be at least {} ({parts})", least.as_secs()));
+        let parts =
+            "STOP_GRACE_SECONDS + 15, START_CONFIRMATION_SECONDS, 10 to switch and 5 to pull";
+        reader.problem(
+            "OPERATION_BUDGET_SECONDS",
+            format!("must be at least {} ({parts})", least.as_secs()),
+        );
     }
     settings
 }

@@ -13,20 +13,35 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(source: &'a config::Config) -> Self {
-        Self { source, problems: Vec::new() }
+        Self {
+            source,
+            problems: Vec::new(),
+        }
+    }
+
+    /// The value of a variable as it is written, be it empty.
+    pub(super) fn raw(&self, variable: &str) -> Option<String> {
+        self.source.get_string(&variable.to_lowercase()).ok()
     }
 
     /// The value of a variable; empty counts as unset.
     pub(super) fn text(&self, variable: &str) -> Option<String> {
-        self.source.get_string(&variable.to_lowercase()).ok().filter(|value| !value.is_empty())
+        self.raw(variable).filter(|value| !value.is_empty())
     }
 
     pub(super) fn problem(&mut self, variable: &str, message: impl ToString) {
-        self.problems.push(Problem { variable: variable.to_owned(), message: message.to_string() });
+        self.problems.push(Problem {
+            variable: variable.to_owned(),
+            message: message.to_string(),
+        });
     }
 
     /// A variable that must be set.
-    pub(super) fn required<T, E: ToString>(&mut self, variable: &str, parse: impl FnOnce(&str) -> Result<T, E>) -> Option<T> {
+    pub(super) fn required<T, E: ToString>(
+        &mut self,
+        variable: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
         match self.text(variable) {
             None => {
                 self.problem(variable, "is required");
@@ -37,7 +52,12 @@ impl<'a> Reader<'a> {
     }
 
     /// A variable with a default.
-    pub(super) fn or<T, E: ToString>(&mut self, variable: &str, default: T, parse: impl FnOnce(&str) -> Result<T, E>) -> T {
+    pub(super) fn or<T, E: ToString>(
+        &mut self,
+        variable: &str,
+        default: T,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> T {
         match self.text(variable) {
             None => default,
             // The default stands in only until the problems are reported.
@@ -45,7 +65,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn parsed<T, E: ToString>(&mut self, variable: &str, text: &str, parse: impl FnOnce(&str) -> Result<T, E>) -> Option<T> {
+    fn parsed<T, E: ToString>(
+        &mut self,
+        variable: &str,
+        text: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
         match parse(text) {
             Ok(value) => Some(value),
             Err(error) => {
@@ -56,18 +81,30 @@ impl<'a> Reader<'a> {
     }
 
     /// Whole seconds within bounds.
-    pub(super) fn seconds(&mut self, variable: &str, default: u64, bounds: std::ops::RangeInclusive<u64>) -> Duration {
+    pub(super) fn seconds(
+        &mut self,
+        variable: &str,
+        default: u64,
+        bounds: std::ops::RangeInclusive<u64>,
+    ) -> Duration {
         Duration::from_secs(self.or(variable, default, |text| within(text, &bounds)))
     }
 
     /// A whole number within bounds.
-    pub(super) fn number(&mut self, variable: &str, default: u64, bounds: std::ops::RangeInclusive<u64>) -> u64 {
+    pub(super) fn number(
+        &mut self,
+        variable: &str,
+        default: u64,
+        bounds: std::ops::RangeInclusive<u64>,
+    ) -> u64 {
         self.or(variable, default, |text| within(text, &bounds))
     }
 
     /// `true` or `false`.
     pub(super) fn flag(&mut self, variable: &str, default: bool) -> bool {
-        self.or(variable, default, |text| text.parse().map_err(|_| "must be true or false"))
+        self.or(variable, default, |text| {
+            text.parse().map_err(|_| "must be true or false")
+        })
     }
 
     /// An absolute path.
@@ -79,8 +116,14 @@ impl<'a> Reader<'a> {
 /// An absolute path without `..`.
 pub(super) fn absolute(text: &str) -> Result<PathBuf, &'static str> {
     let path = PathBuf::from(text);
-    let climbs = path.components().any(|part| part == std::path::Component::ParentDir);
-    if path.is_absolute() && !climbs { Ok(path) } else { Err("must be an absolute path without ..") }
+    let climbs = path
+        .components()
+        .any(|part| part == std::path::Component::ParentDir);
+    if path.is_absolute() && !climbs {
+        Ok(path)
+    } else {
+        Err("must be an absolute path without ..")
+    }
 }
 
 /// An absolute path of a directory that exists.
@@ -94,6 +137,15 @@ pub(super) fn directory(text: &str) -> Result<PathBuf, String> {
 }
 
 fn within(text: &str, bounds: &std::ops::RangeInclusive<u64>) -> Result<u64, String> {
-    let number = text.parse::<u64>().ok().filter(|number| bounds.contains(number));
-    number.ok_or_else(|| format!("must be a whole number from {} to {}", bounds.start(), bounds.end()))
+    let number = text
+        .parse::<u64>()
+        .ok()
+        .filter(|number| bounds.contains(number));
+    number.ok_or_else(|| {
+        format!(
+            "must be a whole number from {} to {}",
+            bounds.start(),
+            bounds.end()
+        )
+    })
 }
