@@ -318,7 +318,8 @@ mod tests {
         #[test]
         fn every_tag_of_the_specification_is_taken(tag in "[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}") {
             prop_assume!(tag != "latest");
-            prop_assert!(parse(&format!("{}:{tag}", allowed().0)).is_ok());
+            let image = format!("{}:{tag}", allowed().0);
+            prop_assert!(parse(&image).is_ok());
         }
     }
 }

@@ -60,7 +60,7 @@ async fn collect(mut payload: Payload) -> Result<Vec<u8>, Refusal> {
 
 /// Parses the body of a deploy.
 pub(super) fn deploy(bytes: &[u8]) -> Result<DeployBody, Refusal> {
-    serde_json::from_slice(bytes).map_err(|error| refused(&error))
+    object(bytes)
 }
 
 /// Checks the body of a stop: none, or `{}`.
@@ -68,9 +68,18 @@ pub(super) fn stop(bytes: &[u8]) -> Result<(), Refusal> {
     if bytes.trim_ascii().is_empty() {
         return Ok(());
     }
-    serde_json::from_slice::<StopBody>(bytes)
-        .map(drop)
-        .map_err(|error| refused(&error))
+    object::<StopBody>(bytes).map(drop)
+}
+
+/// Parses a JSON object. serde would also fill a struct from an array, by position.
+fn object<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
+    let parsed = serde_json::from_slice(bytes).map_err(|error| refused(&error))?;
+    match bytes.trim_ascii_start().first() {
+        Some(b'{') => Ok(parsed),
+        _ => Err(Refusal::Body(
+            "the request body must be a JSON object".into(),
+        )),
+    }
 }
 
 fn refused(error: &serde_json::Error) -> Refusal {

@@ -247,16 +247,21 @@ impl Settings {
         let access = access(reader);
         let operation = operation(reader);
         let port = reader.number("PORT", u64::from(environment.default_port()), 1..=65535);
+        let engine = engine(reader);
+        let status_max_age = reader.seconds("STATUS_MAX_AGE_SECONDS", 15, 2..=3600);
+        let queue_capacity = reader.number("QUEUE_CAPACITY", 4, 0..=64);
+        let state_directory = reader.path("STATE_DIRECTORY", root.join("deploy-agent/state"));
+        // Only now may a missing one end it: every variable has been looked at.
         Some(Self {
             environment,
             port: u16::try_from(port).ok()?,
             access: access?,
             runtime: runtime?,
-            engine: engine(reader),
+            engine,
             operation,
-            status_max_age: reader.seconds("STATUS_MAX_AGE_SECONDS", 15, 2..=3600),
-            queue_capacity: usize::try_from(reader.number("QUEUE_CAPACITY", 4, 0..=64)).ok()?,
-            state_directory: reader.path("STATE_DIRECTORY", root.join("deploy-agent/state")),
+            status_max_age,
+            queue_capacity: usize::try_from(queue_capacity).ok()?,
+            state_directory,
         })
     }
 }
@@ -353,10 +358,8 @@ fn engine(reader: &mut Reader<'_>) -> EngineSettings {
             "must begin with unix://, tcp://, http:// or https://",
         );
     }
-    let tls_directory = match reader.text("DOCKER_CERT_PATH") {
-        Some(_) => Some(reader.path("DOCKER_CERT_PATH", PathBuf::new())),
-        None => None,
-    };
+    let tls_directory = reader.text("DOCKER_CERT_PATH");
+    let tls_directory = tls_directory.map(|_| reader.path("DOCKER_CERT_PATH", PathBuf::new()));
     EngineSettings {
         docker_host,
         docker_config,

@@ -31,7 +31,12 @@ fn generate() -> KeyPair {
 }
 
 pub fn lookup<'a>(variables: &'a [(&'a str, &'a str)]) -> impl Fn(&str) -> Option<String> + 'a {
-    move |name| variables.iter().find(|(known, _)| *known == name).map(|(_, v)| (*v).to_owned())
+    move |name| {
+        variables
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, v)| (*v).to_owned())
+    }
 }
 
 /// Times short enough for tests.
@@ -47,13 +52,19 @@ pub fn quick() -> RefreshPolicy {
 }
 
 pub fn now_secs() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs()
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
 }
 
 /// Modulus of a 2048-bit key, cut out of its PKCS#1 encoding.
 pub fn modulus(key: &KeyPair) -> Vec<u8> {
     let der = key.public_key().as_ref();
-    assert_eq!(der[..9], [0x30, 0x82, 0x01, 0x0a, 0x02, 0x82, 0x01, 0x01, 0x00]);
+    assert_eq!(
+        der[..9],
+        [0x30, 0x82, 0x01, 0x0a, 0x02, 0x82, 0x01, 0x01, 0x00]
+    );
     der[9..265].to_vec()
 }
 
@@ -63,8 +74,12 @@ pub fn jwk(kid: &str, modulus: &[u8]) -> Value {
 }
 
 pub fn key_set(keys: &[(&str, &KeyPair)]) -> String {
-    let keys: Vec<Value> = keys.iter().map(|(kid, key)| jwk(kid, &modulus(key))).collect();
-    json!({"keys": keys, "public_cert": {"kid": "x", "cert": "-----BEGIN…"}, "public_certs": []}).to_string()
+    let keys: Vec<Value> = keys
+        .iter()
+        .map(|(kid, key)| jwk(kid, &modulus(key)))
+        .collect();
+    json!({"keys": keys, "public_cert": {"kid": "x", "cert": "-----BEGIN…"}, "public_certs": []})
+        .to_string()
 }
 
 pub fn header() -> Value {
@@ -98,7 +113,13 @@ pub fn signing_input(header: &Value, claims: &Value) -> String {
 pub fn token(key: &KeyPair, header: &Value, claims: &Value) -> String {
     let input = signing_input(header, claims);
     let mut signature = vec![0; key.public_modulus_len()];
-    key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), input.as_bytes(), &mut signature).unwrap();
+    key.sign(
+        &RSA_PKCS1_SHA256,
+        &SystemRandom::new(),
+        input.as_bytes(),
+        &mut signature,
+    )
+    .unwrap();
     format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
@@ -138,7 +159,10 @@ impl KeyServer {
     pub async fn start(reply: Reply) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = Self {
-            url: format!("http://{}/cdn-cgi/access/certs", listener.local_addr().unwrap()),
+            url: format!(
+                "http://{}/cdn-cgi/access/certs",
+                listener.local_addr().unwrap()
+            ),
             reply: Arc::new(Mutex::new(reply)),
             requests: Arc::default(),
         };
@@ -170,12 +194,15 @@ async fn answer(mut stream: TcpStream, reply: Reply) -> std::io::Result<()> {
             break;
         }
     }
-    let head = |status: u16, more: &str| format!("HTTP/1.1 {status} X\r\nconnection: close\r\n{more}\r\n");
+    let head =
+        |status: u16, more: &str| format!("HTTP/1.1 {status} X\r\nconnection: close\r\n{more}\r\n");
     match reply {
         Reply::KeySet(json) => stream.write_all((head(200, "") + &json).as_bytes()).await,
         Reply::Status(status, body) => stream.write_all((head(status, "") + body).as_bytes()).await,
         Reply::RedirectTo(url) => {
-            stream.write_all(head(302, &format!("location: {url}\r\n")).as_bytes()).await
+            stream
+                .write_all(head(302, &format!("location: {url}\r\n")).as_bytes())
+                .await
         }
         Reply::Endless => {
             stream.write_all(head(200, "").as_bytes()).await?;

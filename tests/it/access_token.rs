@@ -18,12 +18,19 @@ fn access(variables: &[(&str, &str)]) -> Access {
 
 fn pinned() -> Access {
     let hashes = format!("{HASH},{NEW_HASH}");
-    access(&[("CF_ACCESS_CLIENT_ID", "old.access,new.access"), ("CF_ACCESS_CLIENT_SECRET_SHA256", &hashes)])
+    access(&[
+        ("CF_ACCESS_CLIENT_ID", "old.access,new.access"),
+        ("CF_ACCESS_CLIENT_SECRET_SHA256", &hashes),
+    ])
 }
 
 fn headers<'a>(id: &'a [u8], secret: &'a [u8]) -> Presented<'a> {
     let assertion = Header::Absent;
-    Presented { client_id: Header::Once(id), client_secret: Header::Once(secret), assertion }
+    Presented {
+        client_id: Header::Once(id),
+        client_secret: Header::Once(secret),
+        assertion,
+    }
 }
 
 fn check<'a>(access: &Access, presented: &Presented<'a>) -> Result<Admitted<'a>, Denied> {
@@ -40,7 +47,10 @@ fn both_headers_must_be_there_and_hold_something() {
     let missing_id = Err(Denied::MissingHeader("CF-Access-Client-Id"));
     let missing_secret = Err(Denied::MissingHeader("CF-Access-Client-Secret"));
     assert_eq!(check(&access, &Presented::default()).map(drop), missing_id);
-    let only_id = Presented { client_id: Header::Once(b"a"), ..Presented::default() };
+    let only_id = Presented {
+        client_id: Header::Once(b"a"),
+        ..Presented::default()
+    };
     assert_eq!(check(&access, &only_id).map(drop), missing_secret);
     for blank in ["", " ", " \t "] {
         assert_eq!(verdict(&access, blank, "x"), missing_id);
@@ -52,10 +62,16 @@ fn both_headers_must_be_there_and_hold_something() {
 #[test]
 fn a_header_that_came_twice_is_refused_even_with_equal_values() {
     let twice = Header::from_values([&b"a"[..], b"a"]);
-    let presented = Presented { client_id: twice, ..headers(b"a", b"b") };
+    let presented = Presented {
+        client_id: twice,
+        ..headers(b"a", b"b")
+    };
     let refused = Err(Denied::RepeatedHeader("CF-Access-Client-Id"));
     assert_eq!(check(&access(&[]), &presented).map(drop), refused);
-    let presented = Presented { client_secret: twice, ..headers(b"a", b"b") };
+    let presented = Presented {
+        client_secret: twice,
+        ..headers(b"a", b"b")
+    };
     let refused = Err(Denied::RepeatedHeader("CF-Access-Client-Secret"));
     assert_eq!(check(&pinned(), &presented).map(drop), refused);
 }
@@ -75,32 +91,57 @@ fn only_a_pinned_pair_passes_and_both_pairs_do_during_rotation() {
         ("old.access,new.access", SECRET),
     ];
     for (id, secret) in wrong {
-        assert_eq!(verdict(&access, id, secret), Err(Denied::WrongToken), "{id}");
+        assert_eq!(
+            verdict(&access, id, secret),
+            Err(Denied::WrongToken),
+            "{id}"
+        );
     }
 }
 
 #[test]
 fn the_caller_learns_the_same_from_every_refused_check() {
-    let reasons = [Denied::WrongToken.reason(), Denied::RepeatedHeader("X").reason()];
-    assert!(reasons.iter().all(|reason| reason == "Access was denied; nothing was changed."));
+    let reasons = [
+        Denied::WrongToken.reason(),
+        Denied::RepeatedHeader("X").reason(),
+    ];
+    assert!(
+        reasons
+            .iter()
+            .all(|reason| reason == "Access was denied; nothing was changed.")
+    );
     let missing = Denied::MissingHeader("CF-Access-Client-Id").reason();
-    assert_eq!(missing, "The header CF-Access-Client-Id is missing or empty; nothing was changed.");
+    assert_eq!(
+        missing,
+        "The header CF-Access-Client-Id is missing or empty; nothing was changed."
+    );
 }
 
 #[test]
 fn the_requester_is_bounded_and_printable_and_says_whether_it_is_proven() {
     let long = b"evil\r\nid\x1b[31m\xff ".repeat(100);
-    let requester = check(&access(&[]), &headers(&long, b"x")).unwrap().requester();
-    assert!(requester.name().starts_with("evil??id?[31m??evil"), "{}", requester.name());
+    let requester = check(&access(&[]), &headers(&long, b"x"))
+        .unwrap()
+        .requester();
+    assert!(
+        requester.name().starts_with("evil??id?[31m??evil"),
+        "{}",
+        requester.name()
+    );
     assert_eq!(requester.name().len(), 128);
     assert!(!requester.pinned);
-    let requester = check(&pinned(), &headers(b"old.access", b"test")).unwrap().requester();
+    let requester = check(&pinned(), &headers(b"old.access", b"test"))
+        .unwrap()
+        .requester();
     assert_eq!((requester.name(), requester.pinned), ("old.access", true));
 }
 
 #[test]
 fn debug_output_shows_nothing_that_was_presented() {
-    let presented = Presented { assertion: Header::Once(b"canary"), ..headers(b"canary", b"canary") };
+    let presented = Presented {
+        assertion: Header::Once(b"canary"),
+        ..headers(b"canary", b"canary")
+    };
     assert!(!format!("{presented:?} {:?}", pinned()).contains("canary"));
 }
 
