@@ -1,14 +1,28 @@
 //! The handle: what the rest of the agent holds of the trail.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 
 use super::error::TrailError;
-use super::event::{Event, Rejection, Unfinished};
+use super::event::{
+    AgentStarted, Event, Rejection, RejectionsSuppressed, TrailDamaged, Unfinished,
+};
+use super::files;
+use super::recovery::recover;
+use super::rejections::Rejections;
+use super::writer::{Message, Writer, continuation};
+
+/// A healthy disk takes thousands of records a second; no operation makes more than some twenty.
+const MOST_WAITING: usize = 1024;
 
 /// How to open a trail.
 #[derive(Debug, Clone)]
@@ -68,7 +82,7 @@ impl std::fmt::Display for Receipt {
 }
 
 /// Under which identity a tag first ran.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct LedgerEntry {
     /// Digest of the manifest in the registry, where it was known.
     pub digest: Option<String>,
@@ -82,7 +96,38 @@ pub struct LedgerEntry {
 
 /// The trail. Cheap to clone; one thread behind all clones writes.
 #[derive(Debug, Clone)]
-pub struct Trail {}
+pub struct Trail {
+    shared: Arc<Shared>,
+}
+
+/// What the handles and the writer share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    messages: Mutex<Option<Sender<Message>>>,
+    /// Records that wait to be written.
+    pub(super) waiting: AtomicUsize,
+    ledger: RwLock<HashMap<String, LedgerEntry>>,
+    head: Mutex<Receipt>,
+    rejections: Mutex<Rejections>,
+}
+
+impl Shared {
+    pub(super) fn publish_ledger(&self, ledger: &HashMap<String, LedgerEntry>) {
+        let mut shown = self.ledger.write().unwrap_or_else(PoisonError::into_inner);
+        shown.clone_from(ledger);
+    }
+
+    pub(super) fn publish_head(&self, head: &Receipt) {
+        let mut shown = self.head.lock().unwrap_or_else(PoisonError::into_inner);
+        shown.clone_from(head);
+    }
+
+    fn send(&self, message: Message) -> Result<(), TrailError> {
+        let messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
+        let sent = messages.as_ref().map(|messages| messages.send(message));
+        sent.and_then(Result::ok).ok_or(TrailError::Closed)
+    }
+}
 
 impl Trail {
     /// Takes the state directory, repairs what a crash left, and writes `agent_started`.
@@ -91,8 +136,64 @@ impl Trail {
     ///
     /// # Errors
     /// [`TrailError::Locked`] at once when another agent has the directory; the others as they say.
-    pub fn open(_options: OpenOptions) -> Result<(Self, Opened), TrailError> {
-        Err(TrailError::Closed)
+    /// A disk that takes no record now is no error here but a problem in [`Opened`]: status goes on.
+    pub fn open(options: OpenOptions) -> Result<(Self, Opened), TrailError> {
+        let directory = options.state_directory.clone();
+        files::directory(&directory)?;
+        let lock = files::lock(&directory)?;
+        files::stamp(&directory, &options.environment)?;
+        let mut recovered = recover(&directory)?;
+        if let Some(ended) = &recovered.continues {
+            let ended = ended.file_name().unwrap_or_default().to_string_lossy();
+            let (line, receipt) = continuation(&options, &recovered.chain, &ended)?;
+            files::write_whole(&directory.join(files::TRAIL), &line)?;
+            recovered.length = line.len() as u64;
+            recovered.chain.head = receipt;
+        }
+        let shared = Arc::new(Shared {
+            messages: Mutex::new(None),
+            waiting: AtomicUsize::new(0),
+            ledger: RwLock::new(recovered.chain.ledger.clone()),
+            head: Mutex::new(recovered.chain.head.clone()),
+            rejections: Mutex::new(Rejections::new()),
+        });
+        let mut opened = Opened {
+            torn: recovered.torn.as_ref().map(|(kept, _)| kept.clone()),
+            unfinished: recovered.chain.unfinished.clone(),
+            problems: recovered.problems.clone(),
+            ledger_tags: recovered.chain.ledger.len(),
+            seq: 0,
+        };
+        let started = AgentStarted {
+            environment: options.environment.clone(),
+            pid: std::process::id(),
+        };
+        let (chain, length) = (recovered.chain, recovered.length);
+        let mut writer = Writer::new(options, chain, length, Arc::clone(&shared), lock)?;
+        let torn = recovered.torn.map(|(_, event)| event);
+        let damages = recovered.problems.into_iter();
+        let damages = damages.map(|problem| Event::TrailDamaged(TrailDamaged { problem }));
+        let first = torn.into_iter().chain(damages);
+        for event in first.chain([Event::AgentStarted(started)]) {
+            match writer.write_now(now(), event) {
+                Ok(receipt) => opened.seq = receipt.seq,
+                Err(error) => {
+                    opened
+                        .problems
+                        .push(format!("nothing can be recorded now: {error}"));
+                    break;
+                }
+            }
+        }
+        let (messages, received) = channel();
+        *shared
+            .messages
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(messages);
+        let thread = std::thread::Builder::new().name("audit".to_owned());
+        let spawned = thread.spawn(move || writer.run(&received));
+        spawned.map_err(|error| TrailError::io("start a thread for", directory, &error))?;
+        Ok((Self { shared }, opened))
     }
 
     /// Records `event`. It is queued, in order, when this returns; awaiting the answer says whether
@@ -103,8 +204,32 @@ impl Trail {
     /// # Errors
     /// Through the answer: the disk refused ([`TrailError::Io`]; nothing of the record stays in the
     /// file), too many records wait, or the trail is closed.
-    pub fn append(&self, _event: Event) -> Pending {
-        Pending(oneshot::channel().1)
+    pub fn append(&self, event: Event) -> Pending {
+        if let Event::OperationStarted(_) = event {
+            let mut rejections = self.shared.rejections.lock();
+            let suppressed = rejections.as_mut().map_or_else(|_| None, |r| r.take());
+            drop(rejections);
+            self.note_suppressed(suppressed);
+        }
+        let (answer, answered) = oneshot::channel();
+        let waiting = self.shared.waiting.fetch_add(1, Ordering::Relaxed);
+        if waiting >= MOST_WAITING {
+            self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
+            // Its own receiver is right here.
+            answer.send(Err(TrailError::Behind(waiting))).ok();
+            return Pending(answered);
+        }
+        let event = Box::new(event);
+        let message = Message::Append {
+            at: now(),
+            event,
+            answer,
+        };
+        if self.shared.send(message).is_err() {
+            // The answer went with the message: the receiver says that the trail is closed.
+            self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+        Pending(answered)
     }
 
     /// Whether an operation begun now could be recorded to its end: the file is the agent's own and
@@ -113,29 +238,76 @@ impl Trail {
     /// # Errors
     /// As for [`append`](Self::append).
     pub async fn probe(&self) -> Result<(), TrailError> {
-        Err(TrailError::Closed)
+        let (answer, answered) = oneshot::channel();
+        self.shared.send(Message::Probe(answer))?;
+        answered.await.unwrap_or(Err(TrailError::Closed))
     }
 
     /// Records that a request was turned away, if the budget for that allows; else counts it.
     /// Never waits, never fails.
-    pub fn rejected(&self, _rejection: Rejection) {}
+    pub fn rejected(&self, rejection: Rejection) {
+        let mut rejections = self
+            .shared
+            .rejections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if !rejections.allow(Instant::now()) {
+            rejections.suppress(now());
+            return;
+        }
+        let suppressed = rejections.take();
+        drop(rejections);
+        self.note_suppressed(suppressed);
+        drop(self.append(Event::Rejected(rejection)));
+    }
+
+    fn note_suppressed(&self, suppressed: Option<RejectionsSuppressed>) {
+        if let Some(suppressed) = suppressed {
+            drop(self.append(Event::RejectionsSuppressed(suppressed)));
+        }
+    }
 
     /// Under which identity `reference` (`repository:tag`) first ran, if ever.
-    pub fn ledger_lookup(&self, _reference: &str) -> Option<LedgerEntry> {
-        None
+    pub fn ledger_lookup(&self, reference: &str) -> Option<LedgerEntry> {
+        let ledger = self
+            .shared
+            .ledger
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        ledger.get(reference).cloned()
     }
 
     /// The newest durable record.
     pub fn head(&self) -> Receipt {
-        Receipt {
-            seq: 0,
-            hash: String::new(),
-        }
+        self.shared
+            .head
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Writes what is queued, gives the state directory free and ends the writer. Other clones get
     /// [`TrailError::Closed`] from then on.
-    pub async fn close(&self) {}
+    pub async fn close(&self) {
+        let suppressed = self
+            .shared
+            .rejections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        self.note_suppressed(suppressed);
+        let messages = self
+            .shared
+            .messages
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let (answer, answered) = oneshot::channel();
+        if messages.is_some_and(|messages| messages.send(Message::Close(answer)).is_ok()) {
+            // A writer that died has nothing left to write.
+            answered.await.ok();
+        }
+    }
 }
 
 /// The answer to an appended record.
@@ -151,4 +323,20 @@ impl Future for Pending {
             .poll(cx)
             .map(|answer| answer.unwrap_or(Err(TrailError::Closed)))
     }
+}
+
+/// Now in RFC 3339, UTC, milliseconds.
+pub(super) fn now() -> String {
+    let now = time::OffsetDateTime::now_utc();
+    let (date, time) = (now.date(), now.time());
+    format!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
+        date.year(),
+        u8::from(date.month()),
+        date.day(),
+        time.hour(),
+        time.minute(),
+        time.second(),
+        time.millisecond()
+    )
 }

@@ -1,10 +1,24 @@
 //! `deploy-agent history`: what ran when, who asked, what failed, was it the same image.
 
+mod reader;
+mod story;
+mod table;
+
+use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use reader::Reader;
+use story::{Stories, Story};
+use table::{Table, summary};
+
+/// How often a followed trail is looked at again.
+const FOLLOW_PACE: Duration = Duration::from_millis(250);
 
 /// What to show.
 #[derive(Debug, Clone, Default)]
@@ -37,7 +51,34 @@ impl FromStr for Since {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Err(format!("`{text}` is neither a time nor an age"))
+        let wrong = || {
+            format!(
+                "`{text}` is neither a time (2025-01-31T12:00:00Z, 2025-01-31) nor an age (90m, 2h, 3d)"
+            )
+        };
+        let whole = match text.len() {
+            10 => format!("{text}T00:00:00Z"),
+            _ => text.to_owned(),
+        };
+        if let Ok(time) = OffsetDateTime::parse(&whole, &Rfc3339) {
+            return Ok(Self(time));
+        }
+        let unit = text.chars().last().ok_or_else(wrong)?;
+        let seconds = match unit {
+            's' => 1,
+            'm' => 60,
+            'h' => 3600,
+            'd' => 86400,
+            _ => return Err(wrong()),
+        };
+        let number: i64 = text[..text.len() - 1]
+            .parse()
+            .ok()
+            .filter(|n| *n >= 0)
+            .ok_or_else(wrong)?;
+        let age = number.checked_mul(seconds).map(time::Duration::seconds);
+        let since = age.and_then(|age| OffsetDateTime::now_utc().checked_sub(age));
+        since.map(Self).ok_or_else(wrong)
     }
 }
 
@@ -46,6 +87,53 @@ impl FromStr for Since {
 ///
 /// # Errors
 /// The trail cannot be read, or `out` cannot be written (with `follow`, that is the usual end).
-pub fn history(_options: &HistoryOptions, _out: &mut impl Write) -> io::Result<()> {
-    Ok(())
+pub fn history(options: &HistoryOptions, out: &mut impl Write) -> io::Result<()> {
+    let mut stories = Stories::default();
+    let mut shown = VecDeque::new();
+    let mut reader = Reader::open(&options.path)?;
+    while let Some(record) = reader.next()? {
+        shown.extend(stories.take(&record).filter(|story| options.wants(story)));
+        if let Some(limit) = options.limit {
+            let surplus = shown.len().saturating_sub(limit);
+            shown.drain(..surplus);
+        }
+    }
+    // What has no outcome yet: it runs now, or the agent was killed and has not been started since.
+    shown.extend(stories.open().filter(|story| options.wants(story)));
+    let table = Table::new(options);
+    if !options.json {
+        table.head(out)?;
+    }
+    for story in &shown {
+        table.row(story, out)?;
+    }
+    if !options.follow {
+        return if options.json {
+            Ok(())
+        } else {
+            summary(&shown, out)
+        };
+    }
+    out.flush()?;
+    loop {
+        while let Some(record) = reader.next()? {
+            for story in stories.take(&record).filter(|story| options.wants(story)) {
+                table.row(&story, out)?;
+            }
+            out.flush()?;
+        }
+        std::thread::sleep(FOLLOW_PACE);
+        reader.reopen_if_rotated()?;
+    }
+}
+
+impl HistoryOptions {
+    fn wants(&self, story: &Story) -> bool {
+        let turned_away = story.kind == "rejected";
+        (!turned_away || self.rejected)
+            && (!self.failed || story.outcome != "succeeded")
+            && self
+                .since
+                .is_none_or(|since| story.began().is_none_or(|began| began >= since.0))
+    }
 }

@@ -108,7 +108,7 @@ fn ids_and_hashes_go_pair_by_pair() {
     for wrong in [
         &HASH[1..],
         "zz",
-        &HASH.replace('9', "ü"),
+        &HASH.replace('9', "g"),
         &format!("{HASH}00"),
     ] {
         assert!(
@@ -175,7 +175,7 @@ fn keys_come_over_tls_from_this_host_or_from_a_file() {
         "https://a.b/c d",
     ] {
         let tried = AccessSettings::parse(lookup(&assertion(&[(url, bad)])));
-        assert_eq!(tried.is_err(), bad != "file://host/a/..", "{bad}");
+        assert!(tried.is_err(), "{bad}");
     }
     assert!(problem(&[(url, "https://a.b")], url).contains("no meaning"));
 }
