@@ -1,6 +1,5 @@
-//! Before anything else: is the caller let in, and does it speak JSON? And last: a panic is an answer too.
+//! Before anything else: is the caller let in, and does it speak JSON?
 
-use std::panic::AssertUnwindSafe;
 use std::time::SystemTime;
 
 use actix_web::body::{BoxBody, MessageBody};
@@ -8,7 +7,6 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{CONTENT_TYPE, HeaderMap};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, web};
-use futures_util::FutureExt;
 
 use super::Front;
 use super::answer::Refusal;
@@ -40,11 +38,7 @@ pub(super) async fn guard(
     if let Some(requester) = requester {
         request.extensions_mut().insert(requester);
     }
-    let plain = request.request().clone();
-    match AssertUnwindSafe(next.call(request)).catch_unwind().await {
-        Ok(answered) => Ok(answered?.map_into_boxed_body()),
-        Err(_) => Ok(ServiceResponse::new(plain, Refusal::Panicked.response())),
-    }
+    Ok(next.call(request).await?.map_into_boxed_body())
 }
 
 /// The requester is built for what is recorded only; reading the status names nobody and allocates nothing here.

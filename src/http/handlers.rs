@@ -1,10 +1,12 @@
 //! Parse, hand to the agent, answer.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
 use actix_web::dev::ServiceRequest;
 use actix_web::http::header::HeaderMap;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
+use futures_util::FutureExt;
 
 use super::answer::{Refusal, done};
 use super::{Front, body, presence};
@@ -29,10 +31,13 @@ pub(super) async fn deploy(
             .map_err(Refusal::Image)?;
         Ok((Request::Deploy { image }, parsed.environment))
     };
-    match asked.await {
-        Ok((asked, environment)) => submit(&front, &request, asked, environment, arrived).await,
-        Err(refusal) => refused(&front, &request, &refusal),
-    }
+    let answer = async {
+        match asked.await {
+            Ok((asked, environment)) => submit(&front, &request, asked, environment, arrived).await,
+            Err(refusal) => refused(&front, &request, &refusal),
+        }
+    };
+    answered(answer).await
 }
 
 /// POST /v1/stop
@@ -42,11 +47,22 @@ pub(super) async fn stop(
     payload: web::Payload,
 ) -> HttpResponse {
     let arrived = Instant::now();
-    let asked = async { body::stop(&body::read(payload).await?) };
-    match asked.await {
-        Ok(()) => submit(&front, &request, Request::Stop, None, arrived).await,
-        Err(refusal) => refused(&front, &request, &refusal),
-    }
+    let answer = async {
+        match body::read(payload)
+            .await
+            .and_then(|bytes| body::stop(&bytes))
+        {
+            Ok(()) => submit(&front, &request, Request::Stop, None, arrived).await,
+            Err(refusal) => refused(&front, &request, &refusal),
+        }
+    };
+    answered(answer).await
+}
+
+/// A panic is an answer too.
+async fn answered(answer: impl Future<Output = HttpResponse>) -> HttpResponse {
+    let outcome = AssertUnwindSafe(answer).catch_unwind().await;
+    outcome.unwrap_or_else(|_| Refusal::Panicked.response())
 }
 
 /// GET /v1/status
