@@ -28,8 +28,16 @@ fn every_wrong_setting_is_named_at_once_and_serve_exits_78() {
         let output = run(&[command, "--env-file", &file.display().to_string()]);
         assert_eq!(output.status.code(), Some(78), "{command}");
         let said = text(&output.stderr);
-        for name in ["CONTAINER_NAME", "STOP_GRACE_SECONDS", "ALLOW_EXECUTION_PLANE", "SNAPSHOTS_PATH"] {
-            assert!(said.contains(name), "{command} does not name {name}: {said}");
+        for name in [
+            "CONTAINER_NAME",
+            "STOP_GRACE_SECONDS",
+            "ALLOW_EXECUTION_PLANE",
+            "SNAPSHOTS_PATH",
+        ] {
+            assert!(
+                said.contains(name),
+                "{command} does not name {name}: {said}"
+            );
         }
     }
 }
@@ -44,8 +52,14 @@ fn check_shows_the_settings_and_blanks_secrets() {
     let output = run(&["check", "--env-file", &file.display().to_string()]);
     let (out, err) = (text(&output.stdout), text(&output.stderr));
     assert!(output.status.success(), "{out}{err}");
-    assert!(out.contains(&format!("CONTAINER_NAME={}", world.name)), "{out}");
-    assert!(out.contains("DATABASE_URL") && !out.contains(CANARY), "{out}");
+    assert!(
+        out.contains(&format!("CONTAINER_NAME={}", world.name)),
+        "{out}"
+    );
+    assert!(
+        out.contains("DATABASE_URL") && !out.contains(CANARY),
+        "{out}"
+    );
     assert!(!out.contains(hash), "{out}");
     assert!(!world.path("state").exists(), "check makes nothing");
 }
@@ -80,7 +94,11 @@ fn a_secret_is_hashed_from_standard_input() {
     drop(stdin);
     let output = child.wait_with_output().expect("it ends");
     let expected = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
-    assert!(text(&output.stdout).contains(expected), "{}", text(&output.stdout));
+    assert!(
+        text(&output.stdout).contains(expected),
+        "{}",
+        text(&output.stdout)
+    );
 }
 
 #[test]
@@ -102,7 +120,9 @@ fn the_trail_of_a_deploy_is_shown_and_checked() {
     assert!(checked.status.success(), "{}", text(&checked.stdout));
     drop(agent);
     let trail = world.path("state/audit.jsonl");
-    let changed = std::fs::read_to_string(&trail).expect("read").replacen("1.0.0", "1.0.1", 1);
+    let changed = std::fs::read_to_string(&trail)
+        .expect("read")
+        .replacen("1.0.0", "1.0.1", 1);
     std::fs::write(&trail, changed).expect("written");
     let checked = run(&["verify", &state]);
     assert_eq!(checked.status.code(), Some(1), "{}", text(&checked.stdout));

@@ -48,7 +48,12 @@ fn each_header_is_required_on_each_route() {
                 };
                 let answer = agent.request(method, path, &presented, "");
                 assert_eq!(answer.status, code, "{method} {path} {name} {value:?}");
-                assert!(answer.reason().to_lowercase().contains(&name.to_lowercase()));
+                assert!(
+                    answer
+                        .reason()
+                        .to_lowercase()
+                        .contains(&name.to_lowercase())
+                );
             }
         }
     }
@@ -92,7 +97,15 @@ fn a_content_type_may_carry_parameters_and_any_case() {
 fn there_are_three_routes_with_one_method_each() {
     let (_world, agent) = world();
     let headers = contract_headers();
-    for path in ["/", "/v1", "/v1/deploy/", "/v1/health", "/metrics", "/V1/status", "/v1/status/x"] {
+    for path in [
+        "/",
+        "/v1",
+        "/v1/deploy/",
+        "/v1/health",
+        "/metrics",
+        "/V1/status",
+        "/v1/status/x",
+    ] {
         let answer = agent.request("GET", path, &headers, "");
         assert_eq!(answer.status, 404, "{path}");
         answer.reason();
@@ -124,10 +137,22 @@ fn bodies_are_strict_and_what_is_wrong_is_named() {
         ("{}".to_owned(), "image"),
         (json!({ "image": 5 }).to_string(), ""),
         (json!({ "image": null }).to_string(), ""),
-        (json!({ "image": image, "environment": "staging" }).to_string(), "environment"),
-        (json!({ "image": image, "environment": null }).to_string(), ""),
-        (json!({ "image": image, "command": ["sh"] }).to_string(), "command"),
-        (format!(r#"{{"image":"{image}","image":"{image}"}}"#), "image"),
+        (
+            json!({ "image": image, "environment": "staging" }).to_string(),
+            "environment",
+        ),
+        (
+            json!({ "image": image, "environment": null }).to_string(),
+            "",
+        ),
+        (
+            json!({ "image": image, "command": ["sh"] }).to_string(),
+            "command",
+        ),
+        (
+            format!(r#"{{"image":"{image}","image":"{image}"}}"#),
+            "image",
+        ),
         (format!(r#"{{"image":"{image}"}} trailing"#), ""),
     ] {
         let answer = agent.post("/v1/deploy", &body);
@@ -214,7 +239,9 @@ fn a_body_that_does_not_come_is_given_up() {
     let mut bytes = request_bytes("POST", "/v1/deploy", &contract_headers(), "0123456789");
     bytes.truncate(bytes.len() - 5);
     let mut stream = TcpStream::connect(("127.0.0.1", agent.port)).expect("connected");
-    stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
+    stream
+        .set_read_timeout(Some(Duration::from_secs(30)))
+        .expect("a timeout");
     stream.write_all(&bytes).expect("sent");
     let mut answer = [0_u8; 12];
     stream.read_exact(&mut answer).expect("an answer");
@@ -231,7 +258,11 @@ fn an_absent_engine_is_answered_503_and_found_when_it_comes() {
     agent.status_answer().reason();
     let answer = agent.deploy(&world.image("1.0.0"));
     assert_eq!(answer.status, 503, "{}", answer.body);
-    assert!(answer.reason().contains("cannot be reached"), "{}", answer.body);
+    assert!(
+        answer.reason().contains("cannot be reached"),
+        "{}",
+        answer.body
+    );
     assert_eq!(agent.stop().status, 503);
     fake.start_listening();
     world.push("1.0.0", &["run"]);

@@ -3,3 +3,8 @@
 mod access_settings;
 mod access_support;
 mod access_token;
+mod command_line;
+mod harness;
+mod http_codes;
+mod oracle;
+mod scenarios;

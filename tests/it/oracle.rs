@@ -12,7 +12,14 @@ fn oracle(world: &World, bytes: &[u8]) -> Option<Vec<String>> {
     let file = world.path("oracle.env");
     std::fs::write(&file, bytes).expect("written");
     let created = Command::new("docker")
-        .args(["create", "--network", "none", "--name", &world.name, "--env-file"])
+        .args([
+            "create",
+            "--network",
+            "none",
+            "--name",
+            &world.name,
+            "--env-file",
+        ])
         .arg(&file)
         .arg(world.image("1.0.0"))
         .env_clear()
@@ -29,12 +36,20 @@ fn oracle(world: &World, bytes: &[u8]) -> Option<Vec<String>> {
     let shown = world.shown();
     world.remove(shown["Id"].as_str().expect("an id"));
     let variables = shown["Config"]["Env"].as_array().expect("a list");
-    let variables = variables.iter().map(|pair| pair.as_str().expect("text").to_owned());
-    Some(variables.filter(|pair| !pair.starts_with("PATH=")).collect())
+    let variables = variables
+        .iter()
+        .map(|pair| pair.as_str().expect("text").to_owned());
+    Some(
+        variables
+            .filter(|pair| !pair.starts_with("PATH="))
+            .collect(),
+    )
 }
 
 fn ours(bytes: &[u8]) -> Option<Vec<String>> {
-    RuntimeEnv::parse(bytes).ok().map(|environment| environment.to_engine())
+    RuntimeEnv::parse(bytes)
+        .ok()
+        .map(|environment| environment.to_engine())
 }
 
 /// Docker drops a variable that comes twice when it makes the container, keeping the last: so does every process.

@@ -78,6 +78,20 @@ pub fn exchange(port: u16, request: &[u8]) -> io::Result<Answer> {
     Ok(Answer::parse(&answer))
 }
 
+/// Sends bytes and gives back whatever came until the connection ended.
+pub fn exchange_raw(port: u16, request: &[u8]) -> Vec<u8> {
+    let mut answer = Vec::new();
+    if let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) {
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        // A reset is an end as well.
+        stream
+            .write_all(request)
+            .and_then(|()| stream.read_to_end(&mut answer))
+            .ok();
+    }
+    answer
+}
+
 /// One call on an engine's socket. HTTP/1.0, so that the answer comes unchunked and the connection ends.
 pub fn engine_call(socket: &Path, method: &str, path: &str, body: Option<&Value>) -> Answer {
     let mut stream = UnixStream::connect(socket).expect("the engine listens");

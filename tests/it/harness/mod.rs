@@ -15,8 +15,8 @@ use dreichor_test_support::images::{BuiltImage, ImageSpec};
 use dreichor_test_support::registry::Registry;
 use serde_json::{Value, json};
 
-pub use agent::{Agent, CLIENT_ID, CLIENT_SECRET, contract_headers, request_bytes};
-pub use message::{Answer, engine_call, exchange};
+pub use agent::{Agent, CLIENT_SECRET, contract_headers, request_bytes};
+pub use message::{Answer, engine_call, exchange, exchange_raw};
 
 /// Which engine a scenario runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +80,10 @@ impl World {
         let settings = [
             ("ENVIRONMENT", "dev".to_owned()),
             ("CONTAINER_NAME", self.name.clone()),
-            ("AUDIT_EVENTS_PATH", shown(self.path("volumes/audit-events"))),
+            (
+                "AUDIT_EVENTS_PATH",
+                shown(self.path("volumes/audit-events")),
+            ),
             ("SNAPSHOTS_PATH", shown(self.path("volumes/snapshots"))),
             ("ALLOW_EXECUTION_PLANE", "paper".to_owned()),
             ("PORT", self.port.to_string()),
@@ -145,7 +148,10 @@ impl World {
 
     /// The repository without the registry's address.
     pub fn repository_path(&self) -> &str {
-        self.repository.split_once('/').expect("a host and a path").1
+        self.repository
+            .split_once('/')
+            .expect("a host and a path")
+            .1
     }
 
     /// The reference of a tag.
@@ -178,7 +184,9 @@ impl World {
 
     /// How many containers have a name that contains ours.
     pub fn count(&self) -> usize {
-        let filters = json!({ "name": [self.name] }).to_string().replace('"', "%22");
+        let filters = json!({ "name": [self.name] })
+            .to_string()
+            .replace('"', "%22");
         let path = format!("/containers/json?all=1&filters={filters}");
         let listed = self.engine("GET", &path, None).json();
         listed.as_array().expect("a list").len()
@@ -266,7 +274,9 @@ impl Drop for World {
 /// The socket of the real engine, from `DOCKER_HOST` or where Docker puts it.
 pub fn real_socket() -> PathBuf {
     let host = std::env::var("DOCKER_HOST").unwrap_or_default();
-    let socket = host.strip_prefix("unix://").unwrap_or("/var/run/docker.sock");
+    let socket = host
+        .strip_prefix("unix://")
+        .unwrap_or("/var/run/docker.sock");
     let socket = PathBuf::from(socket);
     assert!(
         std::os::unix::net::UnixStream::connect(&socket).is_ok(),

@@ -212,10 +212,5 @@ fn text(value: &Value) -> String {
 }
 
 fn strings(value: &Value) -> Vec<String> {
-    value
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(text)
-        .collect()
+    value.as_array().into_iter().flatten().map(text).collect()
 }

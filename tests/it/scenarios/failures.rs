@@ -42,7 +42,14 @@ fn identity(world: &World) -> Value {
 }
 
 /// The answer is an error of this code that names the step, and the old container runs as before.
-fn untouched(world: &World, agent: &Agent, old: &Value, answer: &Answer, code: u16, words: &[&str]) {
+fn untouched(
+    world: &World,
+    agent: &Agent,
+    old: &Value,
+    answer: &Answer,
+    code: u16,
+    words: &[&str],
+) {
     assert_eq!(answer.status, code, "{}", answer.body);
     let reason = answer.reason();
     for word in words {
@@ -196,7 +203,14 @@ fn a_moved_tag_is_refused_before_the_old_container_is_touched(world: World) {
     let spec = dreichor_test_support::images::ImageSpec::mode(&["run"]).label("build", "another");
     world.push_spec("1.0.0", spec);
     let answer = agent.deploy(&world.image("1.0.0"));
-    untouched(&world, &agent, &old, &answer, 409, &["tag 1.0.0 is immutable"]);
+    untouched(
+        &world,
+        &agent,
+        &old,
+        &answer,
+        409,
+        &["tag 1.0.0 is immutable"],
+    );
     drop(agent);
     // What a life of the agent has learnt, the next one knows.
     let agent = world.agent();
@@ -223,7 +237,9 @@ fn a_pull_that_stalls_is_given_up_within_the_budget(mut world: World) {
     assert!(begun.elapsed() < Duration::from_secs(32));
     untouched(&world, &agent, &old, &answer, 504, &["pull failed"]);
     world.registry.heal();
-    until("the engine lets go of the pull", Duration::from_secs(30), || {
-        agent.deploy(&world.image("2.0.0")).status == 200
-    });
+    until(
+        "the engine lets go of the pull",
+        Duration::from_secs(30),
+        || agent.deploy(&world.image("2.0.0")).status == 200,
+    );
 }

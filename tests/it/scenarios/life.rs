@@ -98,7 +98,10 @@ fn a_killed_agent_closes_its_operation_as_interrupted(mut world: World) {
         });
         agent.signal("KILL");
         assert!(!agent.wait().success());
-        assert!(cut.join().expect("joined").is_empty(), "no answer was given");
+        assert!(
+            cut.join().expect("joined").is_empty(),
+            "no answer was given"
+        );
     });
     let agent = world.agent();
     let closed = world.events("operation_interrupted").pop().expect("closed");

@@ -85,7 +85,10 @@ fn a_full_queue_answers_503_and_status_goes_on(mut world: World) {
         let waiting = scope.spawn(|| agent.stop());
         let begun = Instant::now();
         let answer = loop {
-            let answer = agent.post("/v1/deploy", &json!({ "image": world.image("2.0.0") }).to_string());
+            let answer = agent.post(
+                "/v1/deploy",
+                &json!({ "image": world.image("2.0.0") }).to_string(),
+            );
             if answer.status == 503 || begun.elapsed() > Duration::from_secs(2) {
                 break answer;
             }
@@ -120,9 +123,11 @@ fn a_client_that_leaves_before_its_turn_starts_nothing(mut world: World) {
         });
         assert_eq!(running.join().expect("answered").status, 200);
     });
-    until("it is recorded as abandoned", Duration::from_secs(10), || {
-        world.last_outcome()["outcome"] == "abandoned"
-    });
+    until(
+        "it is recorded as abandoned",
+        Duration::from_secs(10),
+        || world.last_outcome()["outcome"] == "abandoned",
+    );
     assert_eq!(agent.status()["running"], true);
     assert_eq!(agent.status()["image"], world.image("2.0.0"));
 }
