@@ -71,7 +71,7 @@ fn env_files_are_read_as_docker_reads_them() {
     let world = World::new(Kind::Real);
     world.push_spec("1.0.0", ImageSpec::mode(&["run"]));
     world.pull("1.0.0");
-    let cases: [&[u8]; 34] = [
+    let cases: [&[u8]; 33] = [
         b"",
         b"\n\n",
         b"A=1",
@@ -104,7 +104,6 @@ fn env_files_are_read_as_docker_reads_them() {
         b"A=1\nA=2",
         b"A=1\x0bB",
         b"A=\ttab\t",
-        b"A=nul\x00byte",
         b"A.b-c=1\n1=digit\n",
     ];
     let mut wrong = Vec::new();
@@ -146,4 +145,22 @@ fn compare(world: &World, bytes: &[u8], wrong: &mut Vec<String>) {
     if theirs != mine {
         wrong.push(format!("{shown:?}: docker {theirs:?}, agent {mine:?}"));
     }
+}
+
+/// The client takes a NUL and no process can be started with one: this agent says so before anything is touched.
+#[test]
+fn a_nul_byte_is_refused_before_the_engine_could_fail_on_it() {
+    let world = World::new(Kind::Real);
+    world.push("1.0.0", &["run"]);
+    world.pull("1.0.0");
+    let bytes = b"A=1\nB=nul\x00byte\n";
+    assert!(oracle(&world, bytes).is_some(), "the client takes it");
+    let refused = RuntimeEnv::parse(bytes).expect_err("refused").to_string();
+    assert!(refused.contains("line 2"), "{refused}");
+    let body = serde_json::json!({ "Image": world.image("1.0.0"), "Env": ["B=nul\u{0}byte"], "HostConfig": { "NetworkMode": "none" } });
+    let path = format!("/containers/create?name={}", world.name);
+    let made = world.engine("POST", &path, Some(&body)).json();
+    let id = made["Id"].as_str().expect("an id");
+    let started = world.engine("POST", &format!("/containers/{id}/start"), None);
+    assert!(started.status >= 400, "the engine starts nothing with it");
 }

@@ -15,6 +15,7 @@ macro_rules! on_both_engines {
 }
 
 mod contract;
+mod engine;
 mod failures;
 mod life;
 mod names;

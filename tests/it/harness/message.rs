@@ -94,15 +94,29 @@ pub fn exchange_raw(port: u16, request: &[u8]) -> Vec<u8> {
 
 /// One call on an engine's socket. HTTP/1.0, so that the answer comes unchunked and the connection ends.
 pub fn engine_call(socket: &Path, method: &str, path: &str, body: Option<&Value>) -> Answer {
-    let mut stream = UnixStream::connect(socket).expect("the engine listens");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let answer = try_engine_call(socket, method, path, body);
+    answer.unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+}
+
+/// The same, where the engine may be gone.
+pub fn try_engine_call(
+    socket: &Path,
+    method: &str,
+    path: &str,
+    body: Option<&Value>,
+) -> io::Result<Answer> {
+    let mut stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
     let body = body.map(Value::to_string).unwrap_or_default();
     let length = body.len();
     let request = format!(
         "{method} {path} HTTP/1.0\r\nHost: docker\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
     );
-    stream.write_all(request.as_bytes()).expect("written");
+    stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).expect("read");
-    Answer::parse(&answer)
+    stream.read_to_end(&mut answer)?;
+    if answer.is_empty() {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(Answer::parse(&answer))
 }

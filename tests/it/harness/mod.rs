@@ -4,6 +4,7 @@
 
 mod agent;
 mod message;
+mod private_engine;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use serde_json::{Value, json};
 
 pub use agent::{Agent, CLIENT_SECRET, contract_headers, request_bytes};
 pub use message::{Answer, engine_call, exchange, exchange_raw};
+pub use private_engine::PrivateEngine;
 
 /// Which engine a scenario runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +41,7 @@ pub struct World {
     pub settings: HashMap<String, String>,
     pub port: u16,
     socket: PathBuf,
+    private: Option<PrivateEngine>,
 }
 
 impl World {
@@ -65,9 +68,34 @@ impl World {
             settings: HashMap::new(),
             port: free_port(),
             socket,
+            private: None,
         };
         world.furnish();
         world
+    }
+
+    /// Gives the world an engine of its own, which may be killed.
+    pub fn own_engine(&mut self) {
+        if self.kind == Kind::Real {
+            let engine = PrivateEngine::start(&self.path("engine"));
+            self.socket = engine.socket();
+            let host = format!("unix://{}", self.socket.display());
+            self.set("DOCKER_HOST", &host);
+            self.private = Some(engine);
+        }
+    }
+
+    /// Kills the engine, waits, and starts it again.
+    pub fn restart_engine(&mut self, down: Duration) {
+        match (&self.fake, &mut self.private) {
+            (Some(fake), _) => fake.restart(down),
+            (None, Some(engine)) => {
+                engine.kill();
+                std::thread::sleep(down);
+                engine.up();
+            }
+            (None, None) => panic!("only an engine of one's own may be restarted"),
+        }
     }
 
     /// The directories and files of a host, and settings with short times.
@@ -255,7 +283,7 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        if self.kind == Kind::Fake {
+        if self.kind == Kind::Fake || self.private.is_some() {
             return;
         }
         if let Some(shown) = self.container() {
