@@ -58,8 +58,8 @@ impl PrivateEngine {
             "the private engine answers",
             Duration::from_secs(30),
             || {
-                UnixStream::connect(&socket).is_ok()
-                    && super::engine_call(&socket, "GET", "/_ping", None).status == 200
+                super::message::try_engine_call(&socket, "GET", "/_ping", None)
+                    .is_ok_and(|answer| answer.status == 200)
             },
         );
     }
