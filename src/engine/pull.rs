@@ -44,7 +44,8 @@ pub struct PulledImage {
 impl Engine {
     /// Pulls exactly `repository:tag` and proves it by inspecting the image.
     ///
-    /// Dropping the future cancels the pull in the engine, and the tag stays as it was.
+    /// Dropping the future cancels the pull in the engine, and the tag stays as it was. No failure of a pull touches
+    /// a container, so none is of unknown effect.
     ///
     /// # Errors
     /// The registry's or engine's refusal, a stall of [`PULL_IDLE`], or a pull whose image cannot be proven to be
@@ -80,7 +81,7 @@ impl Engine {
                 Err(error)
                     if error.answered() || matches!(error.fault, EngineFault::Unreachable) =>
                 {
-                    return Err(error);
+                    return Err(error.proven_without_effect());
                 }
                 Err(error) => {
                     broken = Some(error);

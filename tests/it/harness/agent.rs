@@ -68,11 +68,6 @@ impl Agent {
         self.child.id()
     }
 
-    /// The child has not ended.
-    pub fn lives(&mut self) -> bool {
-        self.child.try_wait().expect("waitable").is_none()
-    }
-
     /// Sends a signal.
     pub fn signal(&self, signal: &str) {
         let pid = self.pid().to_string();

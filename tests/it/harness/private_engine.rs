@@ -31,6 +31,9 @@ impl PrivateEngine {
     /// Starts it and waits until it answers.
     pub fn up(&mut self) {
         let path = |name: &str| self.directory.join(name);
+        // containerd died with the engine that was killed. Where nobody reaps its zombie, a new engine takes the
+        // process in this file for alive and waits for it in vain.
+        std::fs::remove_file(path("exec/containerd/containerd.pid")).ok();
         let log = File::options()
             .create(true)
             .append(true)
@@ -85,8 +88,13 @@ impl Drop for PrivateEngine {
             Command::new("kill").arg(&pid).status().ok();
             child.wait().ok();
         }
-        let mounts = std::fs::read_to_string("/proc/mounts").unwrap_or_default();
+        // Shims of containers that outlived a killed engine know their directory.
         let own = self.directory.display().to_string();
+        Command::new("pkill")
+            .args(["-KILL", "-f", &format!("containerd-shim.*{own}")])
+            .status()
+            .ok();
+        let mounts = std::fs::read_to_string("/proc/mounts").unwrap_or_default();
         let left = mounts.lines().filter_map(|line| line.split(' ').nth(1));
         for mount in left.filter(|mount| mount.starts_with(&own)) {
             Command::new("umount").args(["--lazy", mount]).status().ok();
