@@ -104,7 +104,10 @@ fn a_killed_agent_closes_its_operation_as_interrupted(mut world: World) {
         );
     });
     let agent = world.agent();
-    let closed = world.events("operation_interrupted").pop().expect("closed");
+    until("it is closed", Duration::from_secs(10), || {
+        !world.events("operation_interrupted").is_empty()
+    });
+    let closed = world.events("operation_interrupted").remove(0);
     assert_eq!(closed["last_step"], "stop");
     assert_ne!(closed["state"], "unknown");
     // Nothing is resumed: the next explicit deploy converges.
