@@ -14,9 +14,13 @@ use super::trail::{LedgerEntry, Receipt};
 /// `prev` of the very first record.
 pub(super) const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
+/// The version of the record format; a reader that finds another one must not guess.
+pub(super) const FORMAT: u32 = 1;
+
 /// A record on its way into the file.
 #[derive(Serialize)]
 pub(super) struct Record<'a> {
+    pub(super) v: u32,
     pub(super) seq: u64,
     pub(super) at: &'a str,
     pub(super) agent_version: &'a str,
@@ -28,6 +32,7 @@ pub(super) struct Record<'a> {
 /// The part of a record that the chain needs.
 #[derive(Deserialize)]
 pub(super) struct Parsed<'a> {
+    v: u32,
     pub(super) seq: u64,
     #[serde(borrow)]
     at: Cow<'a, str>,
@@ -93,7 +98,17 @@ impl Chain {
 
     /// Reads one line without its newline.
     pub(super) fn parse(line: &[u8]) -> Option<Parsed<'_>> {
-        serde_json::from_slice(line).ok()
+        let parsed: Parsed<'_> = serde_json::from_slice(line).ok()?;
+        (parsed.v == FORMAT).then_some(parsed)
+    }
+
+    /// Whether the line is a record that this agent cannot read.
+    pub(super) fn is_of_another_version(line: &[u8]) -> bool {
+        #[derive(Deserialize)]
+        struct Version {
+            v: u32,
+        }
+        serde_json::from_slice::<Version>(line).is_ok_and(|version| version.v != FORMAT)
     }
 
     /// Takes a record; what does not follow from the record before is returned as a problem, and

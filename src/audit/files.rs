@@ -102,15 +102,22 @@ pub(super) fn stamp(directory: &Path, environment: &str) -> Result<(), TrailErro
     }
 }
 
-/// The content of a small private file; none if there is no file.
-pub(super) fn read_bounded(path: &Path) -> Result<Option<Vec<u8>>, TrailError> {
-    let file = match open_private(path, OpenOptions::new().read(true)) {
-        Ok(file) => file,
+/// A file of the trail, to be read; none if there is none.
+pub(super) fn open_existing(path: &Path) -> Result<Option<File>, TrailError> {
+    match open_private(path, OpenOptions::new().read(true)) {
+        Ok(file) => Ok(Some(file)),
         Err(TrailError::Io {
             kind: io::ErrorKind::NotFound,
             ..
-        }) => return Ok(None),
-        Err(error) => return Err(error),
+        }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The content of a small private file; none if there is no file.
+pub(super) fn read_bounded(path: &Path) -> Result<Option<Vec<u8>>, TrailError> {
+    let Some(file) = open_existing(path)? else {
+        return Ok(None);
     };
     let mut bytes = Vec::new();
     let read = file.take(256 * 1024 * 1024).read_to_end(&mut bytes);

@@ -1,8 +1,8 @@
 //! Opening a trail that may have been cut by a crash, or by a hand.
 
 use std::collections::HashMap;
-use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::chain::{Chain, Parsed, hash_of_line, ledger_to_bytes, sha256};
@@ -10,6 +10,9 @@ use super::error::TrailError;
 use super::event::{Event, LedgerReference, TornLineKeptAside};
 use super::files;
 use super::trail::{KeptAside, LedgerEntry, Receipt};
+
+/// Bytes read at once.
+const READ_SIZE: usize = 256 * 1024;
 
 /// What a file of the trail holds.
 pub(super) struct Recovered {
@@ -30,52 +33,69 @@ pub(super) fn recover(directory: &Path) -> Result<Recovered, TrailError> {
     let newest_ended = ended
         .map_err(|error| TrailError::io("list", directory, &error))?
         .pop();
-    let (bytes, continues) = match (files::read_bounded(&path)?, newest_ended) {
-        (Some(bytes), _) => (bytes, None),
-        (None, Some((_, ended))) => (
-            files::read_bounded(&ended)?.unwrap_or_default(),
-            Some(ended),
-        ),
-        (None, None) => (Vec::new(), None),
+    let (file, continues) = match (files::open_existing(&path)?, newest_ended) {
+        (Some(file), _) => (Some(file), None),
+        (None, Some((_, ended))) => (files::open_existing(&ended)?, Some(ended)),
+        (None, None) => (None, None),
     };
-    let shown = continues.as_deref().unwrap_or(&path).display().to_string();
-    let mut recovered = read(directory, &bytes, &shown, head.as_ref());
-    let whole = usize::try_from(recovered.length).unwrap_or(usize::MAX);
-    if let (Some(rest), None) = (
-        bytes.get(whole..).filter(|rest| !rest.is_empty()),
-        &continues,
-    ) {
-        recovered.torn = Some(put_aside(directory, &path, rest, &recovered)?);
+    let shown = continues.clone().unwrap_or_else(|| path.clone());
+    let mut recovered = Recovered {
+        chain: Chain::new(),
+        length: 0,
+        torn: None,
+        problems: Vec::new(),
+        continues,
+    };
+    if let Some(file) = file {
+        let read = read(&mut recovered, directory, &file, &shown, head.as_ref());
+        let whole = read.map_err(|error| TrailError::io("read", &shown, &error))?;
+        if recovered.continues.is_none() && whole > recovered.length {
+            recovered.torn = Some(put_aside(directory, &path, &file, &recovered)?);
+        }
     }
-    recovered.continues = continues;
-    compare_with_head(&mut recovered, head, &shown);
+    compare_with_head(&mut recovered, head, &shown.display().to_string());
     Ok(recovered)
 }
 
-fn read(directory: &Path, bytes: &[u8], shown: &str, head: Option<&Receipt>) -> Recovered {
-    let mut chain = Chain::new();
-    let mut problems = Vec::new();
-    let mut length = 0;
-    let mut at = 0;
+/// Reads line by line, however long the file is; tells how many bytes there were.
+fn read(
+    recovered: &mut Recovered,
+    directory: &Path,
+    file: &File,
+    shown: &Path,
+    head: Option<&Receipt>,
+) -> io::Result<u64> {
+    let Recovered {
+        chain,
+        length,
+        problems,
+        ..
+    } = recovered;
+    let shown = shown.display();
+    let mut reader = BufReader::with_capacity(READ_SIZE, file);
+    let (mut line, mut at) = (Vec::new(), 0);
     // Lines that are no record: a problem only when a record follows, else they are what a crash left.
     let mut unread: Vec<usize> = Vec::new();
-    let lines = bytes.split_inclusive(|byte| *byte == b'\n');
-    for (number, line) in lines.enumerate().map(|(index, line)| (index + 1, line)) {
-        at += line.len();
+    for number in 1.. {
+        line.clear();
+        at += reader.read_until(b'\n', &mut line)? as u64;
         let Some(text) = line.strip_suffix(b"\n") else {
             break;
         };
         let Some(parsed) = Chain::parse(text) else {
+            if Chain::is_of_another_version(text) {
+                let message = format!(
+                    "line {number} is of another version of the format: a newer agent wrote it"
+                );
+                return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+            }
             unread.push(number);
             continue;
         };
-        problems.extend(
-            unread
-                .drain(..)
-                .map(|bad| format!("{shown} line {bad}: it is no record")),
-        );
-        if length == 0 && parsed.event == "trail_continued" {
-            problems.extend(enter(&mut chain, directory, &parsed, text));
+        let unread = unread.drain(..);
+        problems.extend(unread.map(|bad| format!("{shown} line {bad}: it is no record")));
+        if *length == 0 && parsed.event == "trail_continued" {
+            problems.extend(enter(chain, directory, &parsed, text));
         } else if let Some(problem) = chain.take(&parsed, text) {
             problems.push(format!("{shown} line {number}: {problem}"));
         }
@@ -84,16 +104,9 @@ fn read(directory: &Path, bytes: &[u8], shown: &str, head: Option<&Receipt>) -> 
                 "{shown} line {number}: it was changed after it was written"
             ));
         }
-        length = at;
+        *length = at;
     }
-    let length = length as u64;
-    Recovered {
-        chain,
-        length,
-        torn: None,
-        problems,
-        continues: None,
-    }
+    Ok(at)
 }
 
 /// Begins with a file that follows another: its first record says where the chain and the ledger stand.
@@ -150,9 +163,15 @@ pub(super) fn write_ledger(directory: &Path, chain: &Chain) -> Result<LedgerRefe
 fn put_aside(
     directory: &Path,
     trail: &Path,
-    rest: &[u8],
+    read: &File,
     recovered: &Recovered,
 ) -> Result<(KeptAside, Event), TrailError> {
+    let mut rest = Vec::new();
+    let (mut tail, length) = (read, recovered.length);
+    let taken = tail
+        .seek(SeekFrom::Start(length))
+        .and_then(|_| tail.read_to_end(&mut rest));
+    taken.map_err(|error| TrailError::io("read", trail, &error))?;
     let first = recovered.chain.head.seq + 1;
     let free = (0_u32..)
         .map(|n| format!("audit.torn.{first}.{n}"))
@@ -160,7 +179,7 @@ fn put_aside(
     let file = free.unwrap_or_default();
     let path = directory.join(&file);
     let mut aside = files::open_private(&path, OpenOptions::new().create_new(true).write(true))?;
-    let kept = aside.write_all(rest).and_then(|()| aside.sync_all());
+    let kept = aside.write_all(&rest).and_then(|()| aside.sync_all());
     kept.map_err(|error| TrailError::io("write", &path, &error))?;
     files::sync_directory(directory)?;
     let whole = files::open_private(trail, OpenOptions::new().write(true))?;
@@ -172,7 +191,7 @@ fn put_aside(
     let event = Event::TornLineKeptAside(TornLineKeptAside {
         file: file.clone(),
         bytes,
-        sha256: sha256(rest),
+        sha256: sha256(&rest),
     });
     Ok((KeptAside { file, bytes }, event))
 }

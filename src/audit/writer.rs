@@ -12,7 +12,7 @@ use rustix::fs::FallocateFlags;
 use tokio::sync::oneshot;
 
 use super::bounds::to_json;
-use super::chain::{Chain, Record, hash_of_line};
+use super::chain::{Chain, FORMAT, Record, hash_of_line};
 use super::error::TrailError;
 use super::event::{Event, TrailContinued};
 use super::files;
@@ -154,6 +154,7 @@ impl Writer {
                 }
             }
             let record = Record {
+                v: FORMAT,
                 seq: head.seq + 1,
                 at: &at,
                 agent_version: &self.options.agent_version,
@@ -333,6 +334,7 @@ pub(super) fn continuation(
     });
     let at = super::trail::now();
     let record = Record {
+        v: FORMAT,
         seq: chain.head.seq + 1,
         at: &at,
         agent_version: &options.agent_version,

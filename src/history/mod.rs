@@ -2,6 +2,7 @@
 
 mod reader;
 mod story;
+mod summary;
 mod table;
 
 use std::collections::VecDeque;
@@ -15,7 +16,8 @@ use time::format_description::well_known::Rfc3339;
 
 use reader::Reader;
 use story::{Stories, Story};
-use table::{Table, summary};
+use summary::Summary;
+use table::Table;
 
 /// How often a followed trail is looked at again.
 const FOLLOW_PACE: Duration = Duration::from_millis(250);
@@ -89,35 +91,45 @@ impl FromStr for Since {
 /// The trail cannot be read, or `out` cannot be written (with `follow`, that is the usual end).
 pub fn history(options: &HistoryOptions, out: &mut impl Write) -> io::Result<()> {
     let mut stories = Stories::default();
-    let mut shown = VecDeque::new();
+    let mut summary = Summary::default();
     let mut reader = Reader::open(&options.path)?;
+    let table = Table::new(options);
+    table.head(out)?;
+    // With a limit the newest are kept back; without one each is shown as it comes, however many there are.
+    let mut kept = VecDeque::new();
+    let mut show = |story: Story, out: &mut dyn Write| {
+        let Some(limit) = options.limit else {
+            summary.take(&story);
+            return table.row(&story, out);
+        };
+        kept.push_back(story);
+        kept.drain(..kept.len().saturating_sub(limit));
+        Ok(())
+    };
     while let Some(record) = reader.next()? {
-        shown.extend(stories.take(&record).filter(|story| options.wants(story)));
-        if let Some(limit) = options.limit {
-            let surplus = shown.len().saturating_sub(limit);
-            shown.drain(..surplus);
+        if let Some(story) = stories.take(&record).filter(|story| options.wants(story)) {
+            show(story, out)?;
         }
     }
     // What has no outcome yet: it runs now, or the agent was killed and has not been started since.
-    shown.extend(stories.open().filter(|story| options.wants(story)));
-    let table = Table::new(options);
-    if !options.json {
-        table.head(out)?;
+    for story in stories.open().filter(|story| options.wants(story)) {
+        show(story, out)?;
     }
-    for story in &shown {
-        table.row(story, out)?;
+    for story in kept {
+        summary.take(&story);
+        table.row(&story, out)?;
     }
     if !options.follow {
         return if options.json {
             Ok(())
         } else {
-            summary(&shown, out)
+            summary.show(out)
         };
     }
     out.flush()?;
     loop {
         while let Some(record) = reader.next()? {
-            for story in stories.take(&record).filter(|story| options.wants(story)) {
+            if let Some(story) = stories.take(&record).filter(|story| options.wants(story)) {
                 table.row(&story, out)?;
             }
             out.flush()?;

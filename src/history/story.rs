@@ -60,11 +60,6 @@ impl Story {
 pub(super) struct Stories(Vec<Story>);
 
 impl Stories {
-    /// Takes a record; gives the story that it ends, if it ends one.
-    pub(super) fn take(&mut self, record: &Value) -> impl Iterator<Item = Story> + use<> {
-        self.step(record).into_iter()
-    }
-
     /// The stories without an end.
     pub(super) fn open(&self) -> impl Iterator<Item = Story> {
         self.0.iter().cloned().map(|story| Story {
@@ -73,7 +68,8 @@ impl Stories {
         })
     }
 
-    fn step(&mut self, record: &Value) -> Option<Story> {
+    /// Takes a record; gives the story that it ends, if it ends one.
+    pub(super) fn take(&mut self, record: &Value) -> Option<Story> {
         let operation = text(record, "operation").unwrap_or_default();
         match record["event"].as_str()? {
             "operation_started" => {

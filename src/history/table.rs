@@ -1,6 +1,5 @@
 //! The table for people.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Write};
 
 use super::HistoryOptions;
@@ -36,11 +35,14 @@ impl Table {
     }
 
     pub(super) fn head(&self, out: &mut impl Write) -> io::Result<()> {
+        if self.json {
+            return Ok(());
+        }
         let titles = COLUMNS.map(|(title, _)| title.to_owned());
         writeln!(out, "{}", self.fit(&line(&titles)))
     }
 
-    pub(super) fn row(&self, story: &Story, out: &mut impl Write) -> io::Result<()> {
+    pub(super) fn row(&self, story: &Story, out: &mut dyn Write) -> io::Result<()> {
         if self.json {
             let json = serde_json::to_string(story)?;
             return writeln!(out, "{}", json_safe(&json));
@@ -93,35 +95,6 @@ impl Table {
             }
             _ => safe.to_owned(),
         }
-    }
-}
-
-/// How many of each outcome, and how long the runtime was down.
-pub(super) fn summary(stories: &VecDeque<Story>, out: &mut impl Write) -> io::Result<()> {
-    let mut outcomes: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut downtimes: Vec<u64> = Vec::new();
-    for story in stories {
-        *outcomes.entry(story.outcome.as_str()).or_default() += 1;
-        downtimes.extend(story.downtime_ms);
-    }
-    let counts: Vec<String> = outcomes
-        .iter()
-        .map(|(outcome, count)| format!("{count} {outcome}"))
-        .collect();
-    let counts = if counts.is_empty() {
-        "no operations".to_owned()
-    } else {
-        counts.join(", ")
-    };
-    downtimes.sort_unstable();
-    match (downtimes.get(downtimes.len() / 2), downtimes.last()) {
-        (Some(median), Some(most)) => writeln!(
-            out,
-            "{counts}; downtime of a replacement: median {}, most {}",
-            duration(*median),
-            duration(*most)
-        ),
-        _ => writeln!(out, "{counts}"),
     }
 }
 
@@ -181,7 +154,8 @@ fn tail(text: &str, length: usize) -> String {
     text.chars().skip(skipped).collect()
 }
 
-fn duration(milliseconds: u64) -> String {
+/// Milliseconds in the unit that reads best.
+pub(super) fn duration(milliseconds: u64) -> String {
     match milliseconds {
         0..1000 => format!("{milliseconds} ms"),
         _ => format!("{}.{} s", milliseconds / 1000, milliseconds % 1000 / 100),

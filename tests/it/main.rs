@@ -8,6 +8,7 @@ mod access_settings;
 mod access_support;
 mod access_token;
 mod architecture;
+mod audit;
 mod command_line;
 mod harness;
 mod http_codes;
