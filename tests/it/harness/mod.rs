@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use dreichor_test_support::fake_engine::FakeEngine;
+use dreichor_test_support::fake_engine::{FakeEngine, WhileAway};
 use dreichor_test_support::images::{BuiltImage, ImageSpec};
 use dreichor_test_support::registry::Registry;
 use serde_json::{Value, json};
@@ -88,7 +88,11 @@ impl World {
     /// Kills the engine, waits, and starts it again.
     pub fn restart_engine(&mut self, down: Duration) {
         match (&self.fake, &mut self.private) {
-            (Some(fake), _) => fake.restart(down),
+            (Some(fake), _) => {
+                fake.crash(WhileAway::Killed);
+                std::thread::sleep(down);
+                fake.start_listening();
+            }
             (None, Some(engine)) => {
                 engine.kill();
                 std::thread::sleep(down);

@@ -111,6 +111,8 @@ fn names_that_contain_ours_are_nobody_of_ours(world: World) {
 /// Neither can be made on a real engine on purpose: a removal that failed half-way, and an id that begins with our
 /// name. The fake makes both.
 mod on_the_fake_alone {
+    use dreichor_test_support::fake_engine::{Life, NewContainer};
+
     use crate::harness::{Kind, World};
 
     #[test]
@@ -119,7 +121,7 @@ mod on_the_fake_alone {
         world.push("1.0.0", &["run"]);
         let old = world.foreign_container("1.0.0", "no");
         let fake = world.fake.as_ref().expect("the fake engine");
-        fake.fail_removal(&world.name);
+        fake.fail_removal_of(&world.name);
         world.remove(&old);
         assert_eq!(world.shown()["State"]["Status"], "dead");
         super::deploys_over(&world, &old);
@@ -129,13 +131,9 @@ mod on_the_fake_alone {
     fn a_container_whose_id_begins_with_our_name_is_nobody_of_ours() {
         let world = World::new(Kind::Fake);
         world.push("1.0.0", &["run"]);
-        world.pull("1.0.0");
-        let body = serde_json::json!({ "Image": world.image("1.0.0") });
-        let made = world.engine("POST", "/containers/create?name=stranger", Some(&body));
-        assert_eq!(made.status, 201, "{}", made.body);
         let fake = world.fake.as_ref().expect("the fake engine");
-        fake.rename_id("stranger", &world.name);
-        world.act("stranger", "start");
+        let stranger = NewContainer::named("stranger").life(Life::Running);
+        fake.add_container(stranger.id_prefix(&world.name));
         let path = format!("/containers/{}/json", world.name);
         assert_eq!(world.engine("GET", &path, None).json()["Name"], "/stranger");
 

@@ -7,6 +7,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::container::{Behaviour, Container};
+use super::create::check_mounts;
 use super::host::{Host, World};
 use super::message::{Answer, Request};
 
@@ -42,6 +43,7 @@ impl Host {
             c.state.error = not_found(&c.argv[0]);
             return Err(Answer::error(400, c.state.error.clone()));
         }
+        check_mounts(&c.host_config)?;
         for source in bind_sources(c) {
             // As the engine does; a source that cannot be made shows as an engine's 500.
             if let Err(error) = std::fs::create_dir_all(&source) {

@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use super::acts::Acted;
 use super::container::{Behaviour, Container, HealthCheck, RestartPolicy, State, string_list};
 use super::host::{Host, World, fresh_id};
+use super::images::with_tag;
 use super::message::{Answer, Request};
 
 /// What a creation asks for.
@@ -29,7 +30,7 @@ impl Wish {
             return Err(Answer::error(400, text));
         }
         let body: Value = serde_json::from_slice(&request.body)
-            .map_err(|error| Answer::error(500, error.to_string()))?;
+            .map_err(|error| Answer::error(500, go_words(&error)))?;
         let name = request.param("name").filter(|name| !name.is_empty());
         Ok(Wish {
             name: name.map(|name| name.trim_start_matches('/').to_owned()),
@@ -63,7 +64,10 @@ impl Host {
         let policy = check_host_config(&host_config)?;
         let reference = wish.field("Image").as_str().unwrap_or_default().to_owned();
         let Some(image) = world.images.find(&reference) else {
-            return Err(Answer::error(404, format!("No such image: {reference}")));
+            return Err(Answer::error(
+                404,
+                format!("No such image: {}", with_tag(&reference)),
+            ));
         };
         let image_id = image.id.clone();
         let id = fresh_id();
@@ -97,6 +101,14 @@ impl Host {
         self.events.tell(&container, "create", &[]);
         world.containers.insert(id.clone(), container);
         Ok(id)
+    }
+}
+
+/// What Go says of such JSON, as far as tests meet it.
+fn go_words(error: &serde_json::Error) -> String {
+    match error.is_eof() {
+        true => "unexpected EOF".to_owned(),
+        false => error.to_string(),
     }
 }
 
@@ -136,15 +148,26 @@ fn check_host_config(config: &Value) -> Result<RestartPolicy, Answer> {
     if config["AutoRemove"] == true && !matches!(name.as_str(), "" | "no") {
         return refuse("can't create 'AutoRemove' container with restart policy".to_owned());
     }
-    for mount in config["Mounts"].as_array().into_iter().flatten() {
-        let source = mount["Source"].as_str().unwrap_or_default();
-        if mount["Type"] == "bind" && !Path::new(source).exists() {
-            return refuse(format!(
-                "invalid mount config for type \"bind\": bind source path does not exist: {source}"
-            ));
-        }
-    }
+    check_mounts(config)?;
     Ok(RestartPolicy { name, most })
+}
+
+/// Looked at on creation and again at every start.
+pub(crate) fn check_mounts(config: &Value) -> Result<(), Answer> {
+    let mounts = config["Mounts"].as_array().into_iter().flatten();
+    for mount in mounts.filter(|mount| mount["Type"] == "bind") {
+        let source = mount["Source"].as_str().unwrap_or_default();
+        let problem = if !source.starts_with('/') {
+            format!("invalid mount path: '{source}' mount path must be absolute")
+        } else if !Path::new(source).exists() {
+            format!("bind source path does not exist: {source}")
+        } else {
+            continue;
+        };
+        let text = format!("invalid mount config for type \"bind\": {problem}");
+        return Err(Answer::error(400, text));
+    }
+    Ok(())
 }
 
 /// The image's configuration with the wish laid over it, as the engine merges them.

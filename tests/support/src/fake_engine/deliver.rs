@@ -13,6 +13,9 @@ use super::message::{Answer, Body};
 
 /// Long enough for a client to take a piece before the next one arrives.
 const APART: Duration = Duration::from_millis(15);
+/// What every answer of Docker 20.10 says.
+const OWN_HEADERS: &str = "Api-Version: 1.41\r\nDocker-Experimental: false\r\nOstype: linux\r\n\
+     Server: Docker/20.10.24 (linux)\r\n";
 const DRIP_SIZE: usize = 24;
 
 /// Writes the answer as a sound engine does.
@@ -28,6 +31,9 @@ pub(crate) async fn truly<W: AsyncWrite + Unpin>(
         Body::Stream(mut pieces) => {
             while let Some(piece) = pieces.recv().await {
                 controls.thawed().await;
+                if piece.is_empty() {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
                 out.write_all(&chunk(&piece)).await?;
             }
             out.write_all(b"0\r\n\r\n").await?;
@@ -78,11 +84,16 @@ pub(crate) async fn spoilt<W: AsyncWrite + Unpin>(
 
 fn head(answer: &Answer) -> Vec<u8> {
     let mut head = format!(
-        "HTTP/1.1 {} {}\r\nApi-Version: 1.41\r\nDocker-Experimental: false\r\nOstype: linux\r\n\
-         Server: Docker/20.10.24 (linux)\r\nConnection: close\r\n",
+        "HTTP/1.1 {} {}\r\nConnection: close\r\n",
         answer.status,
         reason(answer.status)
     );
+    if answer.headers.is_empty() {
+        head.push_str(OWN_HEADERS);
+    }
+    for (name, value) in &answer.headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
     let framing = match &answer.body {
         Body::Empty if matches!(answer.status, 204 | 304) => String::new(),
         Body::Empty => "Content-Length: 0\r\n".to_owned(),
@@ -190,13 +201,19 @@ async fn drip_bytes<W: AsyncWrite + Unpin>(
 
 /// Each line's CRLF in a chunk of its own, a moment later.
 async fn split_crlf<W: AsyncWrite + Unpin>(out: &mut W, answer: Answer) -> io::Result<()> {
-    let (status, content_type) = (answer.status, answer.content_type);
+    let Answer {
+        status,
+        content_type,
+        headers,
+        ..
+    } = answer;
     let (_sender, no_pieces) = mpsc::channel(1);
     let mut pieces = as_stream(answer.body);
     let body = Body::Stream(no_pieces);
     let streamed = Answer {
         status,
         content_type,
+        headers,
         body,
     };
     out.write_all(&head(&streamed)).await?;

@@ -14,6 +14,9 @@ use super::images::ImageStore;
 use super::message::Answer;
 use super::sightings::Sightings;
 
+/// A real engine waits 5 s, then 10 s, between the attempts at a layer; tests cannot.
+const LAYER_RETRY_PAUSE: Duration = Duration::from_millis(50);
+
 /// What an engine knows and does.
 #[derive(Debug)]
 pub(crate) struct Host {
@@ -34,6 +37,7 @@ pub(crate) struct World {
     pub engine_up: bool,
     pub slow_removal: Duration,
     pub failing_removals: BTreeSet<String>,
+    pub layer_retry_pause: Duration,
 }
 
 impl Host {
@@ -46,6 +50,7 @@ impl Host {
             engine_up: true,
             slow_removal: Duration::ZERO,
             failing_removals: BTreeSet::new(),
+            layer_retry_pause: LAYER_RETRY_PAUSE,
         };
         Arc::new(Host {
             world: Mutex::new(world),

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::acts::Acted;
 use super::host::{Host, World};
@@ -76,6 +78,23 @@ impl ImageStore {
         names.map(|(name, _)| name.clone()).collect()
     }
 
+    /// The image's line in a list, where moments are numbers.
+    fn summary(&self, image: &Image) -> Value {
+        let created = OffsetDateTime::parse(&image.created, &Rfc3339);
+        json!({
+            "Id": image.id,
+            "RepoTags": Self::names(&self.tags, &image.id),
+            "RepoDigests": Self::names(&self.digests, &image.id),
+            "ParentId": "",
+            "Created": created.map_or(0, OffsetDateTime::unix_timestamp),
+            "Labels": image.config["Labels"],
+            "Size": image.size,
+            "VirtualSize": image.size,
+            "SharedSize": -1,
+            "Containers": -1,
+        })
+    }
+
     fn show(&self, image: &Image) -> Value {
         json!({
             "Id": image.id,
@@ -102,7 +121,10 @@ impl Host {
         match world.images.find(reference) {
             Some(image) => Ok(Answer::json(200, &world.images.show(image))),
             None => {
-                let text = format!("no such image: {reference}: No such image: {reference}");
+                let text = format!(
+                    "no such image: {reference}: No such image: {}",
+                    with_tag(reference)
+                );
                 Err(Answer::error(404, text))
             }
         }
@@ -122,7 +144,7 @@ impl Host {
             .by_id
             .values()
             .filter(matches)
-            .map(|image| images.show(image))
+            .map(|image| images.summary(image))
             .collect();
         Ok(Answer::json(200, &Value::Array(shown)))
     }
@@ -137,7 +159,10 @@ impl Host {
 
 fn remove_image(world: &mut World, reference: &str, force: bool) -> Result<Vec<Value>, Answer> {
     let Some(id) = world.images.id_of(reference) else {
-        return Err(Answer::error(404, format!("No such image: {reference}")));
+        return Err(Answer::error(
+            404,
+            format!("No such image: {}", with_tag(reference)),
+        ));
     };
     let tag = with_tag(reference);
     let by_tag = world.images.tags.contains_key(&tag);

@@ -1,5 +1,7 @@
 //! A request as the engine understands it, and an answer before it is written.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -97,6 +99,8 @@ impl Request {
 pub(crate) struct Answer {
     pub status: u16,
     pub content_type: String,
+    /// Other headers, when they are not the fake engine's own.
+    pub headers: Vec<(String, String)>,
     pub body: Body,
 }
 
@@ -105,7 +109,8 @@ pub(crate) struct Answer {
 pub(crate) enum Body {
     Empty,
     Full(Vec<u8>),
-    /// Pieces as they come; the sender notices when the client is gone.
+    /// Pieces as they come; the sender notices when the client is gone. An empty piece says
+    /// that the rest is lost and the connection shall break.
     Stream(mpsc::Receiver<Vec<u8>>),
 }
 
@@ -137,9 +142,23 @@ impl Answer {
         Answer {
             status,
             content_type: content_type.to_owned(),
+            headers: Vec::new(),
             body,
         }
     }
+}
+
+/// Writes `text` so that it can stand in a query.
+pub(crate) fn escape(text: &str) -> String {
+    let mut escaped = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            write!(escaped, "%{byte:02X}").expect("writing to a String cannot fail");
+        }
+    }
+    escaped
 }
 
 fn split_version(path: &str) -> (Option<(u32, u32)>, &str) {

@@ -1,300 +1,390 @@
-//! `POST /images/create`: pulls from a registry for real, and talks as the engine does meanwhile.
+//! `POST /images/create`: a real pull from a registry, told line by line as the engine does.
 
-use std::io;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
+use super::acts::Acted;
 use super::host::Host;
-use super::http::{BodyReader, Head, Wire};
-use super::images::Image;
+use super::images::{Image, sha256_hex};
 use super::message::{Answer, Request};
-use crate::images::{INDEX, digest, this_architecture};
+use super::registry_client::{Credentials, Refusal, RegistryClient};
 
-const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
-                      application/vnd.docker.distribution.manifest.v2+json, \
-                      application/vnd.docker.distribution.manifest.list.v2+json";
-
-/// The credentials of `X-Registry-Auth`, which engines read in base64url only.
-fn credentials(request: &Request) -> Option<(String, String)> {
-    let header = request.head.header("x-registry-auth")?;
-    let bytes = URL_SAFE.decode(header).ok()?;
-    let auth: Value = serde_json::from_slice(&bytes).ok()?;
-    let field = |name: &str| auth[name].as_str().map(str::to_owned);
-    Some((field("username")?, field("password")?))
-}
-
-/// One pull on its way.
-struct Pull {
-    host: String,
-    repository: String,
-    tag: String,
-    credentials: Option<(String, String)>,
-    token: Option<String>,
-    lines: mpsc::Sender<Vec<u8>>,
-}
-
-type Pulled<T> = Result<T, String>;
+/// The engine gives up on a layer after so many attempts.
+const LAYER_ATTEMPTS: u32 = 5;
+/// The shortest time between two lines about the same layer.
+const PROGRESS_PAUSE: Duration = Duration::from_millis(50);
+/// Where names without a registry lead; tests have no way there.
+const HUB: &str = "registry-1.docker.io";
+const PLATFORM: &str = "linux/amd64";
 
 impl Host {
-    /// Answers with the stream of progress. Nobody reading it ends the pull.
-    pub fn pull(self: &Arc<Self>, request: &Request) -> Answer {
-        let from = request.param("fromImage").unwrap_or_default();
-        let tag = request.param("tag").unwrap_or_default();
-        let Some((host, repository)) = from.split_once('/').filter(|_| !tag.is_empty()) else {
-            return Answer::error(
-                500,
-                format!("the fake engine pulls host/repository and a tag, not {from}:{tag}"),
-            );
+    /// `POST /images/create`. Errors before the first line are the answer's status, later ones a
+    /// line in it. The pull ends when the client leaves.
+    pub async fn pull(self: &Arc<Self>, request: &Request) -> Acted {
+        let wanted = Wanted::of(request)?;
+        let credentials = Credentials::of(request.head.header("x-registry-auth"));
+        let (sender, pieces) = mpsc::channel(64);
+        let (begin, begun) = oneshot::channel();
+        let teller = Teller {
+            sender: sender.clone(),
+            begin: Some(begin),
         };
-        let (lines, pieces) = mpsc::channel(256);
-        let pull = Pull {
-            host: host.to_owned(),
-            repository: repository.to_owned(),
-            tag: tag.to_owned(),
-            credentials: credentials(request),
-            token: None,
-            lines,
-        };
-        let engine = Arc::clone(self);
+        let host = self.clone();
         self.runtime.spawn(async move {
-            let gone = pull.lines.clone();
             tokio::select! {
-                () = engine.run_pull(pull) => {}
-                () = gone.closed() => {}
+                () = host.pull_and_tell(wanted, credentials, teller) => {}
+                () = sender.closed() => {}
             }
         });
-        Answer::stream(pieces)
-    }
-
-    async fn run_pull(&self, mut pull: Pull) {
-        if let Err(message) = self.pull_image(&mut pull).await {
-            pull.say(json!({ "errorDetail": { "message": message }, "error": message }))
-                .await;
+        match begun.await {
+            Ok(Some(refusal)) => Err(refusal),
+            Ok(None) | Err(_) => Ok(Answer::stream(pieces)),
         }
     }
 
-    async fn pull_image(&self, pull: &mut Pull) -> Pulled<()> {
-        let (repository, tag) = (
-            format!("{}/{}", pull.host, pull.repository),
-            pull.tag.clone(),
-        );
-        let (kind, mut manifest) = pull.manifest(&tag).await?;
-        pull.say(json!({ "status": format!("Pulling from {}", pull.repository), "id": tag }))
-            .await;
-        // The digest of what the tag leads to, be it an index.
-        let named = digest(&manifest);
-        if kind == INDEX {
-            let index: Value =
-                serde_json::from_slice(&manifest).map_err(|error| error.to_string())?;
-            let ours = index["manifests"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .find(|entry| {
-                    entry["platform"]["os"] == "linux"
-                        && entry["platform"]["architecture"] == this_architecture()
-                });
-            let ours = ours
-                .and_then(|entry| entry["digest"].as_str())
-                .ok_or_else(|| {
-                    format!(
-                        "no matching manifest for linux/{} in the manifest list entries",
-                        this_architecture()
-                    )
-                })?;
-            manifest = pull.manifest(ours).await?.1;
-        }
-        let manifest: Value =
-            serde_json::from_slice(&manifest).map_err(|error| error.to_string())?;
-        let config = manifest["config"]["digest"].as_str().unwrap_or_default();
-        let config = pull.blob(config).await?;
-        let mut size = 0;
-        for layer in manifest["layers"].as_array().into_iter().flatten() {
-            let name = layer["digest"].as_str().unwrap_or_default();
-            size += layer["size"].as_u64().unwrap_or(0);
-            self.pull_layer(pull, name).await?;
-        }
-        let image = Image::from_blob(&config, size).map_err(|error| error.to_string())?;
-        let reference = format!("{repository}:{tag}");
-        let known = self.world().images.tags.get(&reference) == Some(&image.id);
-        self.change(|world| {
-            let images = &mut world.images;
-            images.tags.insert(reference.clone(), image.id.clone());
-            images
-                .digests
-                .insert(format!("{repository}@{named}"), image.id.clone());
-            images.by_id.insert(image.id.clone(), image);
-        });
-        self.events.tell_image(&reference, "pull");
-        pull.say(json!({ "status": format!("Digest: {named}") }))
-            .await;
-        let what = if known {
-            "Image is up to date"
-        } else {
-            "Downloaded newer image"
+    async fn pull_and_tell(
+        self: Arc<Self>,
+        wanted: Wanted,
+        credentials: Credentials,
+        mut teller: Teller,
+    ) {
+        let mut client = RegistryClient::new(&wanted.host, &wanted.path, credentials);
+        let tags = match &wanted.tag {
+            Some(tag) => Ok(vec![tag.clone()]),
+            // Without a tag the engine pulls every one.
+            None => client.tags().await,
         };
-        pull.say(json!({ "status": format!("Status: {what} for {reference}") }))
+        let tags = match tags {
+            Ok(tags) => tags,
+            Err(refusal) => return teller.fail(refusal).await,
+        };
+        for tag in tags {
+            if let Err(refusal) = self.pull_tag(&mut client, &wanted, &tag, &mut teller).await {
+                return teller.fail(refusal).await;
+            }
+        }
+    }
+
+    async fn pull_tag(
+        &self,
+        client: &mut RegistryClient,
+        wanted: &Wanted,
+        tag: &str,
+        teller: &mut Teller,
+    ) -> Result<(), Refusal> {
+        let top = client.manifest(tag).await?;
+        let digest = format!("sha256:{}", sha256_hex(&top));
+        if tag.starts_with("sha256:") && tag != digest {
+            let text = format!("manifest verification failed for digest {tag}");
+            return Err(Refusal::failed(text));
+        }
+        teller
+            .tell(json!({ "status": format!("Pulling from {}", wanted.path), "id": tag }))
             .await;
+        let manifest = own_manifest(client, parsed(&top)?).await?;
+        let config = text(&manifest["config"]["digest"]);
+        let known = self.world().images.by_id.contains_key(&config);
+        let image = match known {
+            true => None,
+            false => Some(self.fetch(client, &manifest, &config, teller).await?),
+        };
+        let moved = self.keep(wanted, tag, &digest, &config, image);
+        let what = match moved {
+            true => "Downloaded newer image",
+            false => "Image is up to date",
+        };
+        let name = wanted.with(tag);
+        for status in [
+            format!("Digest: {digest}"),
+            format!("Status: {what} for {name}"),
+        ] {
+            teller.tell(json!({ "status": status })).await;
+        }
         Ok(())
     }
 
-    async fn pull_layer(&self, pull: &mut Pull, name: &str) -> Pulled<()> {
-        let id = name
-            .trim_start_matches("sha256:")
-            .get(..12)
-            .unwrap_or(name)
-            .to_owned();
-        if self.world().images.layers.contains(name) {
-            pull.say(json!({ "status": "Already exists", "progressDetail": {}, "id": id }))
-                .await;
+    async fn fetch(
+        &self,
+        client: &mut RegistryClient,
+        manifest: &Value,
+        config: &str,
+        teller: &mut Teller,
+    ) -> Result<Image, Refusal> {
+        let layers: Vec<Layer> = manifest["layers"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(Layer::of)
+            .collect();
+        for layer in &layers {
+            let held = self.world().images.layers.contains(&layer.digest);
+            let status = if held {
+                "Already exists"
+            } else {
+                "Pulling fs layer"
+            };
+            teller.about(&layer.short, status).await;
+        }
+        let blob = fetch_config(client, config).await?;
+        for layer in &layers {
+            self.pull_layer(client, layer, teller).await?;
+        }
+        let size = layers.iter().map(|layer| layer.size).sum();
+        Image::from_blob(&blob, size).map_err(|error| Refusal::failed(error.to_string()))
+    }
+
+    /// Whether the name leads elsewhere than before.
+    fn keep(
+        &self,
+        wanted: &Wanted,
+        tag: &str,
+        digest: &str,
+        id: &str,
+        image: Option<Image>,
+    ) -> bool {
+        let by_digest = format!("{}@{digest}", wanted.repository);
+        let moved = self.change(|world| {
+            let images = &mut world.images;
+            if let Some(image) = image {
+                images.by_id.insert(id.to_owned(), image);
+            }
+            let known = images.digests.insert(by_digest, id.to_owned());
+            let before = match tag.starts_with("sha256:") {
+                true => known,
+                false => images.tags.insert(wanted.with(tag), id.to_owned()),
+            };
+            before.as_deref() != Some(id)
+        });
+        self.events.tell_image(&wanted.with(tag), "pull");
+        moved
+    }
+
+    async fn pull_layer(
+        &self,
+        client: &mut RegistryClient,
+        layer: &Layer,
+        teller: &mut Teller,
+    ) -> Result<(), Refusal> {
+        if self.world().images.layers.contains(&layer.digest) {
             return Ok(());
         }
-        pull.say(json!({ "status": "Pulling fs layer", "progressDetail": {}, "id": id }))
-            .await;
-        let bytes = pull.blob(name).await?;
-        let detail = json!({ "current": bytes.len(), "total": bytes.len() });
-        pull.say(json!({ "status": "Downloading", "progressDetail": detail, "id": id }))
-            .await;
-        pull.say(json!({ "status": "Pull complete", "progressDetail": {}, "id": id }))
-            .await;
-        self.change(|world| world.images.layers.insert(name.to_owned()));
+        let mut attempt = 1;
+        while let Err(refusal) = download(client, layer, teller).await {
+            if attempt == LAYER_ATTEMPTS || !refusal.passing {
+                return Err(refusal);
+            }
+            let status = format!("Retrying in {} seconds", 5 * attempt);
+            teller.about(&layer.short, &status).await;
+            attempt += 1;
+            let pause = self.world().layer_retry_pause;
+            tokio::time::sleep(pause).await;
+        }
+        let detail = json!({ "current": layer.size, "total": layer.size });
+        teller.detailed(&layer.short, "Extracting", &detail).await;
+        teller.about(&layer.short, "Pull complete").await;
+        self.change(|world| world.images.layers.insert(layer.digest.clone()));
         Ok(())
     }
 }
 
-impl Pull {
-    async fn say(&self, line: Value) {
-        // Nobody listening ends the pull from outside.
-        self.lines
+/// One layer of a manifest.
+struct Layer {
+    digest: String,
+    /// The twelve digits that progress is told under.
+    short: String,
+    size: u64,
+}
+
+impl Layer {
+    fn of(entry: &Value) -> Layer {
+        let digest = text(&entry["digest"]);
+        let hex = digest.trim_start_matches("sha256:");
+        Layer {
+            short: hex.get(..12).unwrap_or(hex).to_owned(),
+            size: entry["size"].as_u64().unwrap_or(0),
+            digest,
+        }
+    }
+}
+
+/// What the client asked for.
+#[derive(Clone, Debug)]
+struct Wanted {
+    /// As images are named by it.
+    repository: String,
+    host: String,
+    path: String,
+    /// A tag or a digest.
+    tag: Option<String>,
+}
+
+impl Wanted {
+    fn of(request: &Request) -> Result<Wanted, Answer> {
+        let bad = || Answer::error(400, "invalid reference format");
+        let image = request
+            .param("fromImage")
+            .filter(|image| !image.is_empty())
+            .ok_or_else(bad)?;
+        let mut tag = request.param("tag").unwrap_or_default().to_owned();
+        let mut name = image;
+        if let Some((before, digest)) = name.split_once('@') {
+            (name, tag) = (before, digest.to_owned());
+        }
+        let last = name.rfind('/').map_or(0, |at| at + 1);
+        if let Some(colon) = name[last..].find(':') {
+            if tag.is_empty() {
+                tag = name[last + colon + 1..].to_owned();
+            }
+            name = &name[..last + colon];
+        }
+        let (host, path) = match name.split_once('/') {
+            Some((host, path)) if host.contains(['.', ':']) || host == "localhost" => (host, path),
+            _ => (HUB, name),
+        };
+        if path.is_empty() || path.chars().any(|c| c.is_ascii_uppercase()) {
+            let text = "invalid reference format: repository name must be lowercase";
+            return Err(Answer::error(400, text));
+        }
+        Ok(Wanted {
+            repository: name.to_owned(),
+            host: host.to_owned(),
+            path: path.to_owned(),
+            tag: Some(tag).filter(|tag| !tag.is_empty()),
+        })
+    }
+
+    fn with(&self, tag: &str) -> String {
+        let separator = if tag.starts_with("sha256:") { '@' } else { ':' };
+        format!("{}{separator}{tag}", self.repository)
+    }
+}
+
+/// Writes the lines of a pull; the first one decides the answer's status.
+struct Teller {
+    sender: mpsc::Sender<Vec<u8>>,
+    begin: Option<oneshot::Sender<Option<Answer>>>,
+}
+
+impl Teller {
+    async fn tell(&mut self, line: Value) {
+        if let Some(begin) = self.begin.take() {
+            // The client may be gone; then the whole pull is about to end.
+            begin.send(None).ok();
+        }
+        self.sender
             .send(format!("{line}\r\n").into_bytes())
             .await
             .ok();
     }
 
-    async fn manifest(&mut self, reference: &str) -> Pulled<(String, Vec<u8>)> {
-        let path = format!("/v2/{}/manifests/{reference}", self.repository);
-        let (head, body) = self.get(&path).await?;
-        let status = head.status().map_err(|error| error.to_string())?;
-        match status {
-            200 => {}
-            404 => {
-                let name = format!("{}/{}:{}", self.host, self.repository, self.tag);
-                return Err(format!(
-                    "manifest for {name} not found: manifest unknown: manifest unknown"
-                ));
+    async fn about(&mut self, layer: &str, status: &str) {
+        self.detailed(layer, status, &json!({})).await;
+    }
+
+    async fn detailed(&mut self, layer: &str, status: &str, detail: &Value) {
+        let mut line = json!({ "status": status, "progressDetail": detail, "id": layer });
+        if let Some(current) = detail["current"].as_u64() {
+            line["progress"] = json!(format!("[=>  ] {current}B/{}B", detail["total"]));
+        }
+        self.tell(line).await;
+    }
+
+    async fn fail(mut self, refusal: Refusal) {
+        match self.begin.take() {
+            // The client may be gone already.
+            Some(begin) => drop(begin.send(Some(Answer::error(refusal.status, refusal.text)))),
+            None => {
+                let text = refusal.text;
+                self.tell(json!({ "errorDetail": { "message": text }, "error": text }))
+                    .await;
             }
-            401 => {
-                return Err(format!(
-                    "Get \"http://{}{path}\": no basic auth credentials",
-                    self.host
-                ));
-            }
-            other => return Err(format!("received unexpected HTTP status: {other}")),
-        }
-        let named = head
-            .header("docker-content-digest")
-            .unwrap_or_default()
-            .to_owned();
-        let real = digest(&body);
-        if reference.starts_with("sha256:") && reference != real {
-            return Err(format!(
-                "manifest verification failed for digest {reference}"
-            ));
-        }
-        if !named.is_empty() && named != real {
-            return Err(format!("manifest verification failed for digest {named}"));
-        }
-        let kind = head.header("content-type").unwrap_or_default().to_owned();
-        Ok((kind, body))
-    }
-
-    async fn blob(&mut self, name: &str) -> Pulled<Vec<u8>> {
-        let path = format!("/v2/{}/blobs/{name}", self.repository);
-        let (head, body) = self.get(&path).await?;
-        match head.status().map_err(|error| error.to_string())? {
-            200 if digest(&body) == name => Ok(body),
-            200 => Err(format!(
-                "filesystem layer verification failed for digest {name}"
-            )),
-            404 => Err("blob unknown to registry".to_owned()),
-            other => Err(format!(
-                "error pulling image configuration: received unexpected HTTP status: {other}"
-            )),
-        }
-    }
-
-    /// One request, once more with a token when the registry asks for one.
-    async fn get(&mut self, path: &str) -> Pulled<(Head, Vec<u8>)> {
-        let failed = |error: io::Error| format!("Get \"{path}\": {error}");
-        let host = self.host.clone();
-        let (head, body) = fetch(&host, path, self.authorization())
-            .await
-            .map_err(failed)?;
-        let challenge = head.header("www-authenticate").unwrap_or_default();
-        let realm = challenge
-            .strip_prefix("Bearer realm=\"")
-            .and_then(|rest| rest.split('"').next());
-        let Some(realm) = realm.filter(|_| head.status().is_ok_and(|status| status == 401)) else {
-            return Ok((head, body));
-        };
-        let (server, path_of_token) = realm
-            .trim_start_matches("http://")
-            .split_once('/')
-            .unwrap_or((realm, ""));
-        let basic = self.credentials.as_ref().map(basic);
-        let token = fetch(server, &format!("/{path_of_token}"), basic)
-            .await
-            .map_err(failed)?;
-        let given: Value = serde_json::from_slice(&token.1).unwrap_or_default();
-        self.token = given["token"].as_str().map(str::to_owned);
-        if self.token.is_none() {
-            return Ok((head, body));
-        }
-        fetch(&host, path, self.authorization())
-            .await
-            .map_err(failed)
-    }
-
-    fn authorization(&self) -> Option<String> {
-        match (&self.token, &self.credentials) {
-            (Some(token), _) => Some(format!("Bearer {token}")),
-            (None, Some(pair)) => Some(basic(pair)),
-            (None, None) => None,
         }
     }
 }
 
-fn basic((user, password): &(String, String)) -> String {
-    format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
+/// The manifest itself, or the one for this platform out of an index.
+async fn own_manifest(client: &mut RegistryClient, top: Value) -> Result<Value, Refusal> {
+    let Some(entries) = top["manifests"].as_array() else {
+        return Ok(top);
+    };
+    let ours = |entry: &&Value| {
+        let platform = &entry["platform"];
+        platform["os"] == "linux" && platform["architecture"] == "amd64"
+    };
+    let Some(entry) = entries.iter().find(ours) else {
+        let text = format!("no matching manifest for {PLATFORM} in the manifest list entries");
+        return Err(Refusal::failed(text));
+    };
+    let digest = text(&entry["digest"]);
+    let bytes = client.manifest(&digest).await?;
+    if !is_digest_of(&digest, &bytes) {
+        let text = format!("manifest verification failed for digest {digest}");
+        return Err(Refusal::failed(text));
+    }
+    parsed(&bytes)
 }
 
-async fn fetch(
-    host: &str,
-    path: &str,
-    authorization: Option<String>,
-) -> io::Result<(Head, Vec<u8>)> {
-    let stream = TcpStream::connect(host).await?;
-    let (reader, mut out) = stream.into_split();
-    let mut request =
-        format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nAccept: {ACCEPT}\r\nConnection: close\r\n");
-    if let Some(value) = authorization {
-        request.push_str(&format!("Authorization: {value}\r\n"));
+async fn fetch_config(client: &mut RegistryClient, digest: &str) -> Result<Vec<u8>, Refusal> {
+    let failed =
+        |text: String| Refusal::failed(format!("error pulling image configuration: {text}"));
+    let gone = |text: String| failed(format!("download failed after attempts=1: {text}"));
+    let reply = client
+        .blob(digest)
+        .await
+        .map_err(|refusal| gone(refusal.text))?;
+    let blob = reply
+        .whole()
+        .await
+        .map_err(|error| gone(error.to_string()))?;
+    match is_digest_of(digest, &blob) {
+        true => Ok(blob),
+        false => Err(failed(format!(
+            "image config verification failed for digest {digest}"
+        ))),
     }
-    request.push_str("\r\n");
-    out.write_all(request.as_bytes()).await?;
-    let mut wire = Wire::new(reader);
-    let head = wire
-        .head()
-        .await?
-        .ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
-    let body = BodyReader::of_answer(&head, "GET")?
-        .collect(&mut wire)
-        .await?;
-    Ok((head, body))
+}
+
+async fn download(
+    client: &mut RegistryClient,
+    layer: &Layer,
+    teller: &mut Teller,
+) -> Result<(), Refusal> {
+    let mut reply = client.blob(&layer.digest).await?;
+    let mut bytes = Vec::new();
+    let mut told: Option<Instant> = None;
+    let broken = |error: std::io::Error| Refusal {
+        passing: true,
+        ..Refusal::failed(error.to_string())
+    };
+    while let Some(piece) = reply.piece().await.map_err(broken)? {
+        bytes.extend_from_slice(&piece);
+        if told.is_none_or(|told| told.elapsed() >= PROGRESS_PAUSE) {
+            told = Some(Instant::now());
+            let detail = json!({ "current": bytes.len(), "total": layer.size });
+            teller.detailed(&layer.short, "Downloading", &detail).await;
+        }
+    }
+    teller.about(&layer.short, "Verifying Checksum").await;
+    if !is_digest_of(&layer.digest, &bytes) {
+        let digest = &layer.digest;
+        let text = format!("filesystem layer verification failed for digest {digest}");
+        return Err(Refusal::failed(text));
+    }
+    teller.about(&layer.short, "Download complete").await;
+    Ok(())
+}
+
+fn is_digest_of(digest: &str, bytes: &[u8]) -> bool {
+    digest == format!("sha256:{}", sha256_hex(bytes))
+}
+
+fn parsed(bytes: &[u8]) -> Result<Value, Refusal> {
+    serde_json::from_slice(bytes).map_err(|error| Refusal::failed(error.to_string()))
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
 }
