@@ -13,6 +13,9 @@ pub enum Denied {
     /// A header came more than once, so two readers could take two different values. Answer 403.
     #[error("the header {0} came more than once")]
     RepeatedHeader(&'static str),
+    /// A browser sent it, on behalf of some page. Answer 403.
+    #[error("a web page in a browser sent the request")]
+    FromBrowser,
     /// Id and secret are not one of the pinned pairs. Answer 403.
     #[error("client id and secret are not a pinned service token")]
     WrongToken,
@@ -81,9 +84,10 @@ impl Denied {
             Self::MissingHeader(name) => {
                 format!("The header {name} is missing or empty; nothing was changed.")
             }
-            Self::RepeatedHeader(_) | Self::WrongToken | Self::BadAssertion(_) => {
-                "Access was denied; nothing was changed.".to_owned()
-            }
+            Self::RepeatedHeader(_)
+            | Self::FromBrowser
+            | Self::WrongToken
+            | Self::BadAssertion(_) => "Access was denied; nothing was changed.".to_owned(),
             Self::KeysUnavailable => {
                 "Access cannot be checked at the moment; nothing was changed.".to_owned()
             }

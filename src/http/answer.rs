@@ -69,7 +69,10 @@ impl Refusal {
         match self {
             Self::Denied(Denied::MissingHeader(_)) => StatusCode::UNAUTHORIZED,
             Self::Denied(
-                Denied::RepeatedHeader(_) | Denied::WrongToken | Denied::BadAssertion(_),
+                Denied::RepeatedHeader(_)
+                | Denied::FromBrowser
+                | Denied::WrongToken
+                | Denied::BadAssertion(_),
             ) => StatusCode::FORBIDDEN,
             Self::Denied(Denied::KeysUnavailable) => StatusCode::SERVICE_UNAVAILABLE,
             Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,

@@ -10,7 +10,7 @@ use actix_web::{HttpMessage, web};
 
 use super::Front;
 use super::answer::Refusal;
-use crate::access::{Header, Presented, Requester};
+use crate::access::{Denied, Header, Presented, Requester};
 
 /// Checks access, then content type, then lets the route act. Unknown routes are guarded alike, so that a caller
 /// without access cannot tell routes apart.
@@ -57,6 +57,9 @@ async fn admit(
         .admit(&presented, SystemTime::now())
         .await
         .map_err(Refusal::Denied)?;
+    if from_browser(headers) {
+        return Err(Refusal::Denied(Denied::FromBrowser));
+    }
     if !speaks_json(headers) {
         return Err(Refusal::ContentType);
     }
@@ -65,6 +68,12 @@ async fn admit(
 
 fn header<'a>(headers: &'a HeaderMap, name: &'static str) -> Header<'a> {
     Header::from_values(headers.get_all(name).map(|value| value.as_bytes()))
+}
+
+/// Browsers name the page that sends a request; pipelines, curl and cloudflared do not. A page that was rebound to
+/// 127.0.0.1 may send any header, but not leave this one out.
+fn from_browser(headers: &HeaderMap) -> bool {
+    headers.contains_key("origin") || headers.contains_key("sec-fetch-site")
 }
 
 /// `application/json`, parameters allowed, once.

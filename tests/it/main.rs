@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod access_assertion;
+mod access_http;
 mod access_keys;
 mod access_settings;
 mod access_support;

@@ -13,6 +13,13 @@ use super::message::{Answer, exchange};
 pub const CLIENT_ID: &str = "ci.access";
 pub const CLIENT_SECRET: &str = "canary-client-secret-5f1c";
 
+/// What must show up nowhere but where the test put it: a value of runtime.env, a token's secret, a password of the
+/// registry.
+pub const CANARIES: [&str; 3] = [super::CANARY, CLIENT_SECRET, super::REGISTRY_PASSWORD];
+
+/// How much of a log is shown when a test fails.
+const LAST_LINES: usize = 120;
+
 /// A running `deploy-agent serve`.
 pub struct Agent {
     child: Child,
@@ -99,7 +106,12 @@ impl Agent {
         body: &str,
     ) -> Answer {
         let bytes = request_bytes(method, path, headers, body);
-        exchange(self.port, &bytes).unwrap_or_else(|error| panic!("{error}\n{}", self.log()))
+        let answer = exchange(self.port, &bytes);
+        let answer = answer.unwrap_or_else(|error| panic!("{error}\n{}", self.log()));
+        for canary in CANARIES {
+            assert!(!answer.body.contains(canary), "a secret is in an answer");
+        }
+        answer
     }
 
     pub fn post(&self, path: &str, body: &str) -> Answer {
@@ -146,11 +158,22 @@ impl Agent {
 
 impl Drop for Agent {
     fn drop(&mut self) {
+        // A process that has ended has no command line.
+        let shown = std::fs::read_to_string(format!("/proc/{}/cmdline", self.pid()));
+        let shown = shown.unwrap_or_default();
+        let leaks = CANARIES.iter().any(|canary| shown.contains(canary));
+        assert!(
+            !leaks || std::thread::panicking(),
+            "a secret is in the process title"
+        );
         // Already ended is as good.
         self.child.kill().ok();
         self.child.wait().ok();
         if std::thread::panicking() {
-            eprintln!("--- log of the agent\n{}", self.log());
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            let last = &lines[lines.len().saturating_sub(LAST_LINES)..];
+            eprintln!("--- log of the agent\n{}", last.join("\n"));
         }
     }
 }

@@ -30,6 +30,9 @@ pub enum Kind {
 /// A value of runtime.env that must show up nowhere but in the container.
 pub const CANARY: &str = "canary-runtime-value-77aa";
 
+/// A password whose JSON encodes to `+` and `/` in standard base64: engines read base64url only.
+pub const REGISTRY_PASSWORD: &str = "canary~~~???>>>~~~ÿþ???";
+
 /// Everything around one agent.
 pub struct World {
     pub kind: Kind,
@@ -102,6 +105,22 @@ impl World {
         }
     }
 
+    /// Logs, trail, ledger, key: whatever the agent wrote. Every world of every test ends with this.
+    fn assert_that_no_secret_was_written(&self) {
+        let own = [
+            self.path("runtime.env"),
+            self.path("opt"),
+        ];
+        for canary in agent::CANARIES {
+            let found = found_below(self.directory.path(), canary);
+            let leaks: Vec<_> = found
+                .iter()
+                .filter(|path| !own.iter().any(|own| path.starts_with(own)))
+                .collect();
+            assert!(leaks.is_empty(), "{canary} is in {leaks:?}");
+        }
+    }
+
     /// The directories and files of a host, and settings with short times.
     fn furnish(&mut self) {
         for directory in ["volumes/audit-events", "volumes/snapshots", "docker"] {
@@ -164,7 +183,9 @@ impl World {
 
     /// Starts the agent with the settings as they are.
     pub fn agent(&self) -> Agent {
-        Agent::start(&self.env_file(), self.port, &self.path("agent.log"), &[])
+        // At the level that says most: whatever a test does, no secret may be in the log.
+        let trace = [("RUST_LOG", "trace")];
+        Agent::start(&self.env_file(), self.port, &self.path("agent.log"), &trace)
     }
 
     /// Puts an image into the registry under a tag; the mode decides what its process does.
@@ -287,6 +308,9 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.assert_that_no_secret_was_written();
+        }
         if self.kind == Kind::Fake || self.private.is_some() {
             return;
         }
@@ -333,17 +357,18 @@ pub fn until(what: &str, within: Duration, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Copies nothing, reads everything: whether any file below `directory` holds `needle`.
+/// The regular files below `directory` that hold `needle`; an engine's own files are not looked at.
 pub fn found_below(directory: &Path, needle: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if path.is_dir() {
+        let (path, kind) = (entry.path(), entry.file_type().expect("a kind"));
+        if kind.is_dir() && !path.ends_with("engine") {
             found.extend(found_below(&path, needle));
-        } else if std::fs::read(&path)
-            .is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(needle))
-        {
-            found.push(path);
+        } else if kind.is_file() {
+            let bytes = std::fs::read(&path).expect("readable");
+            if String::from_utf8_lossy(&bytes).contains(needle) {
+                found.push(path);
+            }
         }
     }
     found
