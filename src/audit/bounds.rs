@@ -53,7 +53,7 @@ pub(super) fn names<S: Serializer>(all: &[String], to: S) -> Result<S::Ok, S::Er
 
 /// JSON in one line with every control character escaped, also those that JSON itself would let
 /// through (DEL, C1) and the marks that turn the direction of text: a trail is read in terminals.
-pub(super) fn to_json(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+pub(crate) fn to_json(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
     let mut json = Vec::with_capacity(512);
     value.serialize(&mut serde_json::Serializer::with_formatter(
         &mut json, Escaping,

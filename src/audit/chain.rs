@@ -1,204 +1,300 @@
-//! What the records say when they are read in order: the chain, open operations, the ledger of tags.
-//!
-//! The writer keeps one of these in step with what it writes; opening and verifying build one by reading.
+//! The chain of records across files: encoding, appending, going on in a new file.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
+use std::fs::{self, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use aws_lc_rs::digest::{SHA256, digest};
-use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 
-use super::event::{Event, LedgerReference, Unfinished};
-use super::trail::{LedgerEntry, Receipt};
+use super::error::TrailError;
+use super::event::{Event, TornLineKeptAside, TrailContinued};
+use super::log_file::{self, LogFile};
+use super::record::{self, Line};
+use super::recovery::{self, Scan};
+use super::stamp::{self, Head};
+use super::state::State;
+use super::trail::{OpenOptions as TrailOptions, Receipt};
+use super::{files, layout, torn};
 
-/// `prev` of the very first record.
-pub(super) const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+/// After a rotation that failed, the file grows by this much before the next try.
+const TRY_AGAIN_AFTER: u64 = 1024 * 1024;
 
-/// The version of the record format; a reader that finds another one must not guess.
-pub(super) const FORMAT: u32 = 1;
-
-/// A record on its way into the file.
-#[derive(Serialize)]
-pub(super) struct Record<'a> {
-    pub(super) v: u32,
-    pub(super) seq: u64,
-    pub(super) at: &'a str,
-    pub(super) agent_version: &'a str,
-    pub(super) prev: &'a str,
-    #[serde(flatten)]
-    pub(super) event: &'a Event,
-}
-
-/// The part of a record that the chain needs.
-#[derive(Deserialize)]
-pub(super) struct Parsed<'a> {
-    v: u32,
-    pub(super) seq: u64,
-    #[serde(borrow)]
-    at: Cow<'a, str>,
-    #[serde(borrow)]
-    prev: Cow<'a, str>,
-    #[serde(borrow)]
-    pub(super) event: Cow<'a, str>,
-    #[serde(borrow, default)]
-    operation: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    kind: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    image: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    step: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    reference: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    digest: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    image_id: Option<Cow<'a, str>>,
-    #[serde(default)]
-    pub(super) ledger: Option<LedgerReference>,
-    #[serde(default)]
-    unfinished: Vec<Unfinished>,
-}
-
-impl Parsed<'_> {
-    /// Whether this is the record that comes after `head`.
-    pub(super) fn follows(&self, head: &Receipt) -> bool {
-        self.seq == head.seq + 1 && self.prev == head.hash.as_str()
-    }
-
-    /// What the record says of the one before it.
-    pub(super) fn predecessor(&self) -> Receipt {
-        Receipt {
-            seq: self.seq.saturating_sub(1),
-            hash: self.prev.clone().into_owned(),
-        }
-    }
-}
-
-/// The state after some record.
+/// The newest durable record, shared with whoever asks.
 #[derive(Debug, Clone)]
+pub(super) struct SharedHead(Arc<Mutex<Receipt>>);
+
+impl SharedHead {
+    pub(super) fn get(&self) -> Receipt {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn set(&self, head: Receipt) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = head;
+    }
+}
+
+/// An event and when it was handed over.
+pub(super) type Entry = (OffsetDateTime, Event);
+
+#[derive(Debug)]
 pub(super) struct Chain {
-    pub(super) head: Receipt,
-    pub(super) unfinished: Vec<Unfinished>,
-    pub(super) ledger: HashMap<String, LedgerEntry>,
+    directory: PathBuf,
+    environment: String,
+    agent_version: String,
+    log: LogFile,
+    /// Sequence number of the first record of the newest file.
+    first: Option<u64>,
+    state: State,
+    head: SharedHead,
+    /// Sequence number in the head file.
+    noted: u64,
+    rotate_at: u64,
+    rotate_next: u64,
+    /// A name in the directory may not be durable yet.
+    names_pending: bool,
+}
+
+/// What opening the files found; not yet recorded.
+pub(super) struct Found {
+    pub(super) torn: Vec<TornLineKeptAside>,
+    pub(super) problems: Vec<String>,
+    pub(super) told: Vec<String>,
 }
 
 impl Chain {
-    pub(super) fn new() -> Self {
-        let head = Receipt {
-            seq: 0,
-            hash: GENESIS.to_owned(),
-        };
-        Self {
-            head,
-            unfinished: Vec::new(),
-            ledger: HashMap::new(),
-        }
-    }
-
-    /// Reads one line without its newline.
-    pub(super) fn parse(line: &[u8]) -> Option<Parsed<'_>> {
-        let parsed: Parsed<'_> = serde_json::from_slice(line).ok()?;
-        (parsed.v == FORMAT).then_some(parsed)
-    }
-
-    /// Whether the line is a record that this agent cannot read.
-    pub(super) fn is_of_another_version(line: &[u8]) -> bool {
-        #[derive(Deserialize)]
-        struct Version {
-            v: u32,
-        }
-        serde_json::from_slice::<Version>(line).is_ok_and(|version| version.v != FORMAT)
-    }
-
-    /// Takes a record; what does not follow from the record before is returned as a problem, and
-    /// reading goes on from what is there.
-    pub(super) fn take(&mut self, parsed: &Parsed<'_>, line: &[u8]) -> Option<String> {
-        let wrong = if parsed.seq != self.head.seq + 1 {
-            Some(format!(
-                "its sequence number is {}, and {} was expected",
-                parsed.seq,
-                self.head.seq + 1
-            ))
-        } else if parsed.prev != self.head.hash.as_str() {
-            Some(
-                "the record before it is not the one that was there when it was written".to_owned(),
-            )
-        } else {
-            None
-        };
-        self.learn(parsed);
-        self.head = Receipt {
-            seq: parsed.seq,
-            hash: hash_of_line(line),
-        };
-        wrong
-    }
-
-    /// What the record says about operations and tags.
-    pub(super) fn learn(&mut self, parsed: &Parsed<'_>) {
-        let text = |field: &Option<Cow<'_, str>>| field.as_deref().map(str::to_owned);
-        let Some(operation) = text(&parsed.operation) else {
-            if parsed.event == "trail_continued" {
-                self.unfinished.clone_from(&parsed.unfinished);
+    /// Opens the files of the trail and repairs what a crash left.
+    pub(super) fn open(options: &TrailOptions) -> Result<(Self, Found), TrailError> {
+        let directory = options.state_directory.clone();
+        let head = stamp::head(&directory);
+        let finished = layout::finished_files(&directory)
+            .map_err(|e| TrailError::io("read", &directory, &e))?;
+        let (log, mut scan) = open_newest(&directory, &head, finished.is_empty())?;
+        let torn = torn::unrecorded(&directory, scan.state.seq)?;
+        let after = match (scan.first, finished.last()) {
+            (None, Some((_, last))) => {
+                scan = scan_finished(&directory, last, &head)?;
+                Some(last.clone())
             }
+            _ => None,
+        };
+        scan.conclude(&head);
+        let mut chain = Self {
+            directory,
+            environment: options.environment.clone(),
+            agent_version: options.agent_version.clone(),
+            log,
+            first: scan.first.filter(|_| after.is_none()),
+            head: SharedHead(Arc::new(Mutex::new(scan.state.receipt()))),
+            state: scan.state,
+            noted: 0,
+            rotate_at: options.rotate_at,
+            rotate_next: options.rotate_at,
+            names_pending: true,
+        };
+        if let Some(after) = after {
+            chain.begin_file(after, false)?;
+        }
+        let found = Found {
+            torn,
+            problems: scan.problems,
+            told: scan.told,
+        };
+        Ok((chain, found))
+    }
+
+    pub(super) fn state(&self) -> &State {
+        &self.state
+    }
+
+    pub(super) fn head(&self) -> &SharedHead {
+        &self.head
+    }
+
+    /// Makes `entries` durable, all of them or none, in this order.
+    pub(super) fn record(&mut self, entries: &[Entry]) -> Result<Vec<Receipt>, TrailError> {
+        self.sync_names()?;
+        let mut bytes = Vec::new();
+        let mut lines = Vec::with_capacity(entries.len());
+        let mut last = self.state.receipt();
+        for (at, event) in entries {
+            let line = self.encode(&last, *at, event)?;
+            last = Receipt {
+                seq: last.seq + 1,
+                hash: record::sha256(&line),
+            };
+            lines.push((bytes.len()..bytes.len() + line.len(), last.clone()));
+            bytes.extend(line);
+        }
+        self.log.append(&bytes)?;
+        for (line, receipt) in &lines {
+            self.took(&bytes[line.clone()], receipt);
+        }
+        if !self.log.has_reserve()
+            && let Err(error) = self.log.reserve()
+        {
+            log::warn!("{error}");
+        }
+        Ok(lines.into_iter().map(|(_, receipt)| receipt).collect())
+    }
+
+    /// Whether there is room for more than the outcomes of what is under way.
+    pub(super) fn has_reserve(&self) -> bool {
+        self.log.has_reserve()
+    }
+
+    /// Whether an operation begun now could be recorded to its end.
+    pub(super) fn probe(&mut self) -> Result<(), TrailError> {
+        self.sync_names()?;
+        self.log.check()
+    }
+
+    /// Notes the newest record in the head file.
+    pub(super) fn note_head(&mut self) -> Result<(), TrailError> {
+        if self.noted != self.state.seq {
+            stamp::write_head(&self.directory, &self.state.receipt())?;
+            self.noted = self.state.seq;
+        }
+        Ok(())
+    }
+
+    /// How many records the head file is behind.
+    pub(super) fn unnoted(&self) -> u64 {
+        self.state.seq.saturating_sub(self.noted)
+    }
+
+    /// Goes on in a new file once this one is large enough.
+    pub(super) fn rotate_if_due(&mut self) {
+        let only_one = self.first.is_none_or(|first| first == self.state.seq);
+        if self.log.len() < self.rotate_next || only_one {
             return;
-        };
-        match parsed.event.as_ref() {
-            "operation_started" => self.unfinished.push(Unfinished {
-                operation,
-                kind: text(&parsed.kind).unwrap_or_default(),
-                image: text(&parsed.image),
-                last_step: None,
-            }),
-            "step_started" => {
-                let open = self.unfinished.iter_mut();
-                for open in open.filter(|open| open.operation == operation) {
-                    open.last_step = text(&parsed.step);
-                }
-            }
-            "operation_ended" | "operation_interrupted" => {
-                self.unfinished.retain(|open| open.operation != operation);
-            }
-            "tag_ran" => {
-                if let (Some(reference), Some(image_id)) =
-                    (text(&parsed.reference), text(&parsed.image_id))
-                {
-                    let entry = || LedgerEntry {
-                        digest: text(&parsed.digest),
-                        image_id,
-                        first_ran_at: parsed.at.clone().into_owned(),
-                        operation,
-                    };
-                    self.ledger.entry(reference).or_insert_with(entry);
-                }
-            }
-            _ => {}
         }
+        let name = layout::finished(self.first.unwrap_or(self.state.seq));
+        if let Err(error) = self.begin_file(name, true) {
+            log::error!("the audit trail stays in one file for now: {error}");
+            self.rotate_next = self.log.len() + TRY_AGAIN_AFTER;
+        }
+    }
+
+    /// Begins a new newest file after `after`; `rename` when that is still the name to be given to
+    /// the present one.
+    fn begin_file(&mut self, after: String, rename: bool) -> Result<(), TrailError> {
+        let first = self.state.seq + 1;
+        let name = layout::ledger(first);
+        let ledger = self.state.ledger.read().save(&self.directory, name)?;
+        let event = Event::TrailContinued(TrailContinued {
+            environment: self.environment.clone(),
+            after_file: after.clone(),
+            after_seq: self.state.seq,
+            ledger,
+            unfinished: self.state.unfinished.clone(),
+        });
+        let line = self.encode(&self.state.receipt(), OffsetDateTime::now_utc(), &event)?;
+        let mut next = log_file::next(&self.directory, &line)?;
+        self.switch(&after, rename)?;
+        next.renamed(self.directory.join(layout::NEWEST));
+        self.log = next;
+        self.first = Some(first);
+        self.rotate_next = self.rotate_at;
+        self.names_pending = true;
+        let receipt = Receipt {
+            seq: first,
+            hash: record::sha256(&line),
+        };
+        self.took(&line, &receipt);
+        if let Err(error) = self.note_head() {
+            log::warn!("{error}");
+        }
+        self.sync_names()
+    }
+
+    /// The two renames of a rotation; a crash between them is seen and completed at the next start.
+    fn switch(&self, after: &str, rename: bool) -> Result<(), TrailError> {
+        let newest = self.directory.join(layout::NEWEST);
+        let after = self.directory.join(after);
+        if rename {
+            fs::rename(&newest, &after).map_err(|e| TrailError::io("rename", &newest, &e))?;
+        }
+        fs::rename(self.directory.join(layout::NEXT), &newest).map_err(|error| {
+            if rename && let Err(left) = fs::rename(&after, &newest) {
+                log::error!("cannot name {} again: {left}", newest.display());
+            }
+            TrailError::io("rename", &newest, &error)
+        })
+    }
+
+    fn sync_names(&mut self) -> Result<(), TrailError> {
+        if self.names_pending {
+            files::sync_directory(&self.directory)
+                .map_err(|e| TrailError::io("make durable", &self.directory, &e))?;
+            self.names_pending = false;
+        }
+        Ok(())
+    }
+
+    fn encode(
+        &self,
+        last: &Receipt,
+        at: OffsetDateTime,
+        event: &Event,
+    ) -> Result<Vec<u8>, TrailError> {
+        record::encode(last.seq + 1, at, &self.agent_version, &last.hash, event).map_err(|error| {
+            TrailError::Damaged {
+                path: self.directory.join(layout::NEWEST),
+                problem: format!("a record cannot be written: {error}"),
+            }
+        })
+    }
+
+    /// A record is durable: now it counts.
+    fn took(&mut self, line: &[u8], receipt: &Receipt) {
+        self.first.get_or_insert(receipt.seq);
+        match Line::parse(line) {
+            Ok(line) => self.state.apply(&line, receipt.hash.clone()),
+            Err(error) => {
+                log::error!("record {} cannot be read back: {error}", receipt.seq);
+                self.state.seq = receipt.seq;
+                self.state.hash.clone_from(&receipt.hash);
+            }
+        }
+        self.head.set(receipt.clone());
     }
 }
 
-/// SHA-256 of a line with its newline, in hexadecimal.
-pub(super) fn hash_of_line(line: &[u8]) -> String {
-    let mut context = aws_lc_rs::digest::Context::new(&SHA256);
-    context.update(line);
-    context.update(b"\n");
-    hex(context.finish().as_ref())
+/// Opens the file that is written to, without what a crash may have left at its end.
+fn open_newest(
+    directory: &Path,
+    head: &Head,
+    none_finished: bool,
+) -> Result<(LogFile, Scan), TrailError> {
+    let newest = directory.join(layout::NEWEST);
+    if none_finished && *head == Head::Missing && fs::symlink_metadata(&newest).is_err() {
+        // From here on a missing head means that somebody took it away.
+        stamp::write_head(directory, &stamp::no_record())?;
+    }
+    let mut log = LogFile::open(newest, OpenOptions::new().create(true))?;
+    let scan = recovery::scan(directory, layout::NEWEST, log.file(), head)?;
+    if scan.torn > 0 {
+        let kept = torn::keep_aside(directory, log.file(), scan.whole, scan.state.seq)?;
+        log::warn!(
+            "{} bytes that are no record are in {}",
+            kept.bytes,
+            kept.file
+        );
+        log.cut_to(scan.whole);
+    }
+    Ok((log, scan))
 }
 
-/// SHA-256 in hexadecimal.
-pub(super) fn sha256(bytes: &[u8]) -> String {
-    hex(digest(&SHA256, bytes).as_ref())
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// The ledger as a file: sorted, so that equal ledgers are equal files.
-pub(super) fn ledger_to_bytes(
-    ledger: &HashMap<String, LedgerEntry>,
-) -> serde_json::Result<Vec<u8>> {
-    let sorted: std::collections::BTreeMap<_, _> = ledger.iter().collect();
-    serde_json::to_vec(&sorted)
+/// The newest file is missing or empty: what was finished before it is the end of the trail.
+fn scan_finished(directory: &Path, name: &str, head: &Head) -> Result<Scan, TrailError> {
+    let file = files::open_own(&directory.join(name), OpenOptions::new().read(true))?;
+    let mut scan = recovery::scan(directory, name, &file, head)?;
+    if scan.torn > 0 {
+        scan.problems
+            .push(format!("{name}: its last line is not a record"));
+    }
+    Ok(scan)
 }

@@ -73,6 +73,8 @@ pub enum Outcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RuntimeState {
+    /// The operation ended before anything was touched; the engine was not asked.
+    Untouched,
     /// The container that was there before runs.
     OldRunning,
     /// The container that was there before exists and does not run.
@@ -87,8 +89,6 @@ pub enum RuntimeState {
     NewRunning,
     /// The engine could not be asked.
     Unknown,
-    /// The operation ended before anything was touched; the engine was not asked.
-    Untouched,
 }
 
 /// The agent opened the trail.

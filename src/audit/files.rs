@@ -1,179 +1,137 @@
-//! The state directory: who may use it, which files are in it, how they come into being.
+//! Files that only the agent may reach: how they are opened, checked and replaced.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
 
-use rustix::fs::{FlockOperation, OFlags};
+use rustix::fs::OFlags;
 
 use super::error::TrailError;
 
-pub(super) const TRAIL: &str = "audit.jsonl";
-const LOCK: &str = "lock";
-const STAMP: &str = "environment";
-pub(super) const HEAD: &str = "audit.head";
+/// No small file of a state directory is larger than this.
+const SMALL: u64 = 64 * 1024;
 
-/// Makes the directory if it is missing and checks that it is the agent's alone.
-pub(super) fn directory(path: &Path) -> Result<(), TrailError> {
-    let mut builder = fs::DirBuilder::new();
-    match builder.recursive(true).mode(0o700).create(path) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(TrailError::io("make", path, &error)),
+/// Makes `path` with mode 0700 if it is missing, and refuses it if others may enter it.
+pub(super) fn own_directory(path: &Path) -> Result<(), TrailError> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).map_err(|e| TrailError::io("make", parent, &e))?;
     }
-    let meta = fs::metadata(path).map_err(|error| TrailError::io("look at", path, &error))?;
-    if !meta.is_dir() {
-        let problem = "it is not a directory".to_owned();
-        return Err(TrailError::Damaged {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        made => made
+            .and_then(|()| path.parent().map_or(Ok(()), sync_directory))
+            .map_err(|e| TrailError::io("make", path, &e))?,
+    }
+    let found = fs::metadata(path).map_err(|e| TrailError::io("read", path, &e))?;
+    if !found.is_dir() {
+        return Err(TrailError::Io {
+            act: "use",
             path: path.to_owned(),
-            problem,
+            kind: io::ErrorKind::NotADirectory,
+            message: "it is not a directory".to_owned(),
         });
     }
-    private(path, &meta, 0o700)
+    only_ours(path, &found, 0o700)
 }
 
-/// Refuses what others can reach or what belongs to somebody else.
-fn private(path: &Path, meta: &fs::Metadata, wanted: u32) -> Result<(), TrailError> {
-    let (mode, owner) = (meta.mode() & 0o7777, meta.uid());
-    let agent = rustix::process::geteuid().as_raw();
-    let path = path.to_owned();
-    if owner != agent {
-        return Err(TrailError::WrongOwner { path, owner, agent });
+/// Opens `path` as `how` says, without following a link, and refuses it unless it is a regular file
+/// that nobody but the agent may reach. A file that this makes has mode 0600.
+pub(super) fn open_own(path: &Path, how: &OpenOptions) -> Result<File, TrailError> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = how
+        .clone()
+        .mode(0o600)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)
+        .map_err(|error| {
+            let odd = fs::symlink_metadata(path).is_ok_and(|found| !found.is_file());
+            if odd {
+                TrailError::NotAFile(path.to_owned())
+            } else {
+                TrailError::io("open", path, &error)
+            }
+        })?;
+    let found = file
+        .metadata()
+        .map_err(|e| TrailError::io("read", path, &e))?;
+    if !found.is_file() {
+        return Err(TrailError::NotAFile(path.to_owned()));
     }
+    only_ours(path, &found, 0o600)?;
+    Ok(file)
+}
+
+fn only_ours(path: &Path, found: &fs::Metadata, wanted: u32) -> Result<(), TrailError> {
+    let agent = rustix::process::geteuid().as_raw();
+    if found.uid() != agent {
+        return Err(TrailError::WrongOwner {
+            path: path.to_owned(),
+            owner: found.uid(),
+            agent,
+        });
+    }
+    let mode = found.mode() & 0o7777;
     if mode & 0o077 != 0 {
-        return Err(TrailError::TooOpen { path, mode, wanted });
+        return Err(TrailError::TooOpen {
+            path: path.to_owned(),
+            mode,
+            wanted,
+        });
     }
     Ok(())
 }
 
-/// Opens a file of the directory as the agent's own: no link, no device, mode 0600.
-pub(super) fn open_private(path: &Path, options: &mut OpenOptions) -> Result<File, TrailError> {
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let flags = i32::try_from(flags.bits()).unwrap_or_default();
-    let opened = options.mode(0o600).custom_flags(flags).open(path);
-    let file = opened.map_err(|error| match error.raw_os_error() {
-        Some(code) if code == rustix::io::Errno::LOOP.raw_os_error() => {
-            TrailError::NotAFile(path.to_owned())
-        }
-        _ => TrailError::io("open", path, &error),
-    })?;
-    let meta = file
-        .metadata()
-        .map_err(|error| TrailError::io("look at", path, &error))?;
-    if !meta.is_file() {
-        return Err(TrailError::NotAFile(path.to_owned()));
-    }
-    private(path, &meta, 0o600)?;
-    Ok(file)
-}
-
-/// Holds the directory for as long as the file lives; the kernel lets go when the process ends.
-pub(super) fn lock(directory: &Path) -> Result<File, TrailError> {
-    let path = directory.join(LOCK);
-    let file = open_private(
-        &path,
-        OpenOptions::new().create(true).truncate(false).write(true),
-    )?;
-    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::AGAIN) => Err(TrailError::Locked(directory.to_owned())),
-        Err(error) => Err(TrailError::io("lock", path, &error.into())),
-    }
-}
-
-/// Stamps the directory with its environment, or refuses one that belongs to another.
-pub(super) fn stamp(directory: &Path, environment: &str) -> Result<(), TrailError> {
-    let path = directory.join(STAMP);
-    match read_bounded(&path)? {
-        None => write_whole(&path, format!("{environment}\n").as_bytes()),
-        Some(found) => {
-            let found = String::from_utf8_lossy(&found).trim().to_owned();
-            if found == environment {
-                return Ok(());
-            }
-            let own = environment.to_owned();
-            Err(TrailError::OtherEnvironment {
-                path: directory.to_owned(),
-                found,
-                own,
-            })
-        }
-    }
-}
-
-/// A file of the trail, to be read; none if there is none.
-pub(super) fn open_existing(path: &Path) -> Result<Option<File>, TrailError> {
-    match open_private(path, OpenOptions::new().read(true)) {
-        Ok(file) => Ok(Some(file)),
+/// The bytes of a small file of the agent's own; `None` when there is none.
+pub(super) fn read_own(path: &Path) -> Result<Option<Vec<u8>>, TrailError> {
+    let file = match open_own(path, OpenOptions::new().read(true)) {
+        Ok(file) => file,
         Err(TrailError::Io {
             kind: io::ErrorKind::NotFound,
             ..
-        }) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// The content of a small private file; none if there is no file.
-pub(super) fn read_bounded(path: &Path) -> Result<Option<Vec<u8>>, TrailError> {
-    let Some(file) = open_existing(path)? else {
-        return Ok(None);
+        }) => return Ok(None),
+        Err(error) => return Err(error),
     };
     let mut bytes = Vec::new();
-    let read = file.take(256 * 1024 * 1024).read_to_end(&mut bytes);
-    read.map_err(|error| TrailError::io("read", path, &error))?;
+    file.take(SMALL)
+        .read_to_end(&mut bytes)
+        .map_err(|e| TrailError::io("read", path, &e))?;
     Ok(Some(bytes))
 }
 
-/// Writes a file so that it is there whole or not at all, also after a power cut.
-pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), TrailError> {
-    let mut scratch = path.as_os_str().to_owned();
-    scratch.push(".new");
-    let scratch = PathBuf::from(scratch);
-    let failed = |act| {
-        let path = path.to_owned();
-        move |error: io::Error| TrailError::io(act, path, &error)
-    };
-    let mut file = open_private(
-        &scratch,
-        OpenOptions::new().create(true).truncate(true).write(true),
-    )?;
-    file.write_all(bytes).map_err(failed("write"))?;
-    file.sync_all().map_err(failed("write"))?;
-    fs::rename(&scratch, path).map_err(failed("write"))?;
-    path.parent().map_or(Ok(()), sync_directory)
-}
-
-/// Makes names in a directory durable.
-pub(super) fn sync_directory(directory: &Path) -> Result<(), TrailError> {
-    let synced = File::open(directory).and_then(|directory| directory.sync_all());
-    synced.map_err(|error| TrailError::io("write", directory, &error))
-}
-
-/// The name of a file of the trail that was ended by the record of this number.
-pub(super) fn ended_name(last_seq: u64) -> String {
-    format!("audit.{last_seq:020}.jsonl")
-}
-
-/// The files of a trail in a directory that others follow, oldest first, each with its last number.
-pub(super) fn ended_files(directory: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(directory)? {
-        let path = entry?.path();
-        let name = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .unwrap_or_default();
-        let digits = name
-            .strip_prefix("audit.")
-            .and_then(|rest| rest.strip_suffix(".jsonl"));
-        let seq = digits
-            .filter(|digits| digits.len() == 20)
-            .and_then(|digits| digits.parse().ok());
-        if let Some(seq) = seq {
-            found.push((seq, path));
+/// Puts a file of mode 0600 with these bytes at `directory/name`: whole or not at all.
+pub(super) fn replace(directory: &Path, name: &str, bytes: &[u8]) -> Result<(), TrailError> {
+    let path = directory.join(name);
+    let fresh = directory.join(format!("{name}.new"));
+    let written = write_fresh(&fresh, bytes)
+        .and_then(|()| fs::rename(&fresh, &path))
+        .and_then(|()| sync_directory(directory));
+    written.map_err(|error| {
+        if let Err(left) = fs::remove_file(&fresh)
+            && left.kind() != io::ErrorKind::NotFound
+        {
+            log::warn!("cannot remove {}: {left}", fresh.display());
         }
+        TrailError::io("write", path, &error)
+    })
+}
+
+fn write_fresh(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
     }
-    found.sort();
-    Ok(found)
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.set_permissions(Permissions::from_mode(0o600))?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Makes the names in `directory` durable.
+pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
 }

@@ -1,22 +1,21 @@
 //! Keyed fingerprints: two sets of values can be told apart without keeping either.
 
 use std::path::Path;
-use std::sync::Arc;
 
-use aws_lc_rs::hmac;
+use aws_lc_rs::{hmac, rand};
 
-use super::chain::hex;
 use super::error::TrailError;
 use super::event::Fingerprint;
-use super::files;
+use super::layout::KEY;
+use super::{files, record};
 
-const KEY_FILE: &str = "fingerprint.key";
-const KEY_LENGTH: usize = 32;
+/// As long as the output of the hash.
+const KEY_BYTES: usize = 32;
 
 /// Makes fingerprints under the key of one state directory.
 #[derive(Clone)]
 pub struct Fingerprinter {
-    key: Arc<hmac::Key>,
+    key: hmac::Key,
 }
 
 impl Fingerprinter {
@@ -25,42 +24,43 @@ impl Fingerprinter {
     /// # Errors
     /// The key file cannot be read or made, is open to others, or does not hold a key.
     pub fn open(state_directory: &Path) -> Result<Self, TrailError> {
-        let path = state_directory.join(KEY_FILE);
-        let key = match files::read_bounded(&path)? {
-            Some(key) => key,
+        let path = state_directory.join(KEY);
+        let damaged = |problem: &str| TrailError::Damaged {
+            path: path.clone(),
+            problem: problem.to_owned(),
+        };
+        let bytes = match files::read_own(&path)? {
+            Some(bytes) => bytes,
             None => {
-                let mut key = vec![0; KEY_LENGTH];
-                if aws_lc_rs::rand::fill(&mut key).is_err() {
-                    let problem = "the system gives no random bytes for a key".to_owned();
-                    return Err(TrailError::Damaged { path, problem });
-                }
-                files::write_whole(&path, &key)?;
-                key
+                let mut fresh = vec![0; KEY_BYTES];
+                rand::fill(&mut fresh).map_err(|_| damaged("the system gave no random bytes"))?;
+                files::replace(state_directory, KEY, &fresh)?;
+                fresh
             }
         };
-        if key.len() != KEY_LENGTH {
-            let problem = format!("it holds {} bytes, and a key has {KEY_LENGTH}", key.len());
-            return Err(TrailError::Damaged { path, problem });
+        if bytes.len() != KEY_BYTES {
+            return Err(damaged("does not hold a key of 32 bytes"));
         }
-        let key = Arc::new(hmac::Key::new(hmac::HMAC_SHA256, &key));
-        Ok(Self { key })
+        Ok(Self {
+            key: hmac::Key::new(hmac::HMAC_SHA256, &bytes),
+        })
     }
 
     /// The fingerprint of `pairs` of name and value, in whatever order they come.
     pub fn of<'a>(&self, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Fingerprint {
         let mut pairs: Vec<_> = pairs.into_iter().collect();
-        // Stable: of a name that comes twice, the order of the values counts.
-        pairs.sort_by_key(|(name, _)| *name);
-        let mut context = hmac::Context::with_key(&self.key);
-        for part in pairs.iter().flat_map(|(name, value)| [name, value]) {
-            // With its length in front, so that no two lists run together.
-            context.update(&(part.len() as u64).to_be_bytes());
-            context.update(part.as_bytes());
+        pairs.sort_unstable();
+        pairs.dedup();
+        let mut seal = hmac::Context::with_key(&self.key);
+        // With its length before it, no text can pass for the end of another.
+        for text in pairs.iter().flat_map(|(name, value)| [*name, *value]) {
+            seal.update(&(text.len() as u64).to_be_bytes());
+            seal.update(text.as_bytes());
         }
         let mut names: Vec<String> = pairs.iter().map(|(name, _)| (*name).to_owned()).collect();
         names.dedup();
         Fingerprint {
-            fingerprint: hex(context.sign().as_ref()),
+            fingerprint: record::hex(seal.sign().as_ref()),
             names,
         }
     }

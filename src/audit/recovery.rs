@@ -1,227 +1,254 @@
-//! Opening a trail that may have been cut by a crash, or by a hand.
+//! Reading the newest file at start: what a crash left, and what somebody changed.
 
-use std::collections::HashMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::path::Path;
 
-use super::chain::{Chain, Parsed, hash_of_line, ledger_to_bytes, sha256};
 use super::error::TrailError;
-use super::event::{Event, LedgerReference, TornLineKeptAside};
-use super::files;
-use super::trail::{KeptAside, LedgerEntry, Receipt};
+use super::layout;
+use super::ledger::Ledger;
+use super::record::{Line, NO_RECORD, sha256};
+use super::stamp::Head;
+use super::state::State;
+use super::verify::Anchor;
 
-/// Bytes read at once.
-const READ_SIZE: usize = 256 * 1024;
+/// More problems than this say nothing new.
+const PROBLEMS: usize = 8;
+/// No line is longer; enough to find the last line of a file from its end.
+const LONGEST_LINE: u64 = 1024 * 1024;
+const BUFFER: usize = 256 * 1024;
 
-/// What a file of the trail holds.
-pub(super) struct Recovered {
-    pub(super) chain: Chain,
-    /// Bytes up to the end of the last whole record.
-    pub(super) length: u64,
-    pub(super) torn: Option<(KeptAside, Event)>,
+/// What a file of the trail was found to hold.
+pub(super) struct Scan {
+    pub(super) state: State,
+    /// Sequence number of its first record.
+    pub(super) first: Option<u64>,
+    /// Bytes up to the end of its last whole record.
+    pub(super) whole: u64,
+    /// Bytes after that.
+    pub(super) torn: u64,
+    /// What is wrong with it and not yet recorded in it.
     pub(super) problems: Vec<String>,
-    /// The trail's file is missing, and this one ended before it: a rotation was interrupted.
-    pub(super) continues: Option<PathBuf>,
+    /// What is wrong with it and recorded in it.
+    pub(super) told: Vec<String>,
+    said: HashSet<String>,
+    number: u64,
+    /// The line before could not be read.
+    gap: bool,
+    ledger_lost: bool,
 }
 
-/// Reads the newest file of the trail and puts aside what a crash left behind its last record.
-pub(super) fn recover(directory: &Path) -> Result<Recovered, TrailError> {
-    let path = directory.join(files::TRAIL);
-    let head = read_head(directory)?;
-    let ended = files::ended_files(directory);
-    let newest_ended = ended
-        .map_err(|error| TrailError::io("list", directory, &error))?
-        .pop();
-    let (file, continues) = match (files::open_existing(&path)?, newest_ended) {
-        (Some(file), _) => (Some(file), None),
-        (None, Some((_, ended))) => (files::open_existing(&ended)?, Some(ended)),
-        (None, None) => (None, None),
-    };
-    let shown = continues.clone().unwrap_or_else(|| path.clone());
-    let mut recovered = Recovered {
-        chain: Chain::new(),
-        length: 0,
-        torn: None,
-        problems: Vec::new(),
-        continues,
-    };
-    if let Some(file) = file {
-        let read = read(&mut recovered, directory, &file, &shown, head.as_ref());
-        let whole = read.map_err(|error| TrailError::io("read", &shown, &error))?;
-        if recovered.continues.is_none() && whole > recovered.length {
-            recovered.torn = Some(put_aside(directory, &path, &file, &recovered)?);
+/// Reads `file`, which is `directory/name`, from its beginning.
+pub(super) fn scan(
+    directory: &Path,
+    name: &str,
+    file: &File,
+    head: &Head,
+) -> Result<Scan, TrailError> {
+    let path = directory.join(name);
+    let failed = |error: io::Error| TrailError::io("read", &path, &error);
+    let mut reader = BufReader::with_capacity(BUFFER, file);
+    reader.seek(SeekFrom::Start(0)).map_err(failed)?;
+    let mut scan = Scan::new();
+    let mut line = Vec::new();
+    let mut hash = NO_RECORD.to_owned();
+    let mut unreadable = Vec::new();
+    loop {
+        line.clear();
+        let read = reader.read_until(b'\n', &mut line).map_err(failed)? as u64;
+        if read == 0 {
+            break;
+        }
+        scan.number += 1;
+        let record = line.ends_with(b"\n").then(|| Line::parse(&line));
+        let before = std::mem::replace(&mut hash, sha256(&line));
+        match record {
+            Some(Ok(record)) => {
+                scan.whole += std::mem::take(&mut scan.torn) + read;
+                scan.gap = !unreadable.is_empty();
+                scan.problems.append(&mut unreadable);
+                scan.take(directory, name, &record, &before, &hash, head);
+            }
+            Some(Err(_)) if Line::is_of_another_version(&line) => {
+                let line = scan.number;
+                let problem = format!(
+                    "line {line} is of another version of the format: a newer agent wrote it"
+                );
+                return Err(TrailError::Damaged { path, problem });
+            }
+            _ => {
+                scan.torn += read;
+                if unreadable.len() < PROBLEMS {
+                    unreadable.push(format!("{name} line {}: not a record", scan.number));
+                }
+            }
         }
     }
-    compare_with_head(&mut recovered, head, &shown.display().to_string());
-    Ok(recovered)
+    if scan.ledger_lost {
+        rebuild_ledger(directory, &scan.state)
+            .map_err(|e| TrailError::io("read", directory, &e))?;
+    }
+    Ok(scan)
 }
 
-/// Reads line by line, however long the file is; tells how many bytes there were.
-fn read(
-    recovered: &mut Recovered,
-    directory: &Path,
-    file: &File,
-    shown: &Path,
-    head: Option<&Receipt>,
-) -> io::Result<u64> {
-    let Recovered {
-        chain,
-        length,
-        problems,
-        ..
-    } = recovered;
-    let shown = shown.display();
-    let mut reader = BufReader::with_capacity(READ_SIZE, file);
-    let (mut line, mut at) = (Vec::new(), 0);
-    // Lines that are no record: a problem only when a record follows, else they are what a crash left.
-    let mut unread: Vec<usize> = Vec::new();
-    for number in 1.. {
-        line.clear();
-        at += reader.read_until(b'\n', &mut line)? as u64;
-        let Some(text) = line.strip_suffix(b"\n") else {
-            break;
-        };
-        let Some(parsed) = Chain::parse(text) else {
-            if Chain::is_of_another_version(text) {
-                let message = format!(
-                    "line {number} is of another version of the format: a newer agent wrote it"
-                );
-                return Err(io::Error::new(io::ErrorKind::InvalidData, message));
-            }
-            unread.push(number);
-            continue;
-        };
-        let unread = unread.drain(..);
-        problems.extend(unread.map(|bad| format!("{shown} line {bad}: it is no record")));
-        if *length == 0 && parsed.event == "trail_continued" {
-            problems.extend(enter(chain, directory, &parsed, text));
-        } else if let Some(problem) = chain.take(&parsed, text) {
-            problems.push(format!("{shown} line {number}: {problem}"));
+impl Scan {
+    fn new() -> Self {
+        Self {
+            state: State::new(),
+            first: None,
+            whole: 0,
+            torn: 0,
+            problems: Vec::new(),
+            told: Vec::new(),
+            said: HashSet::new(),
+            number: 0,
+            gap: false,
+            ledger_lost: false,
         }
-        if head.is_some_and(|head| head.seq == parsed.seq && head.hash != chain.head.hash) {
-            problems.push(format!(
-                "{shown} line {number}: it was changed after it was written"
+    }
+
+    fn take(
+        &mut self,
+        directory: &Path,
+        name: &str,
+        record: &Line<'_>,
+        before: &str,
+        hash: &str,
+        head: &Head,
+    ) {
+        if self.first.is_none() {
+            self.first = Some(record.seq);
+            self.begin(directory, name, record);
+        } else if !self.gap && (record.seq != self.state.seq + 1 || record.prev != before) {
+            self.problem(format!(
+                "{name} line {}: record {} does not follow the line before it",
+                self.number, record.seq
             ));
         }
-        *length = at;
-    }
-    Ok(at)
-}
-
-/// Begins with a file that follows another: its first record says where the chain and the ledger stand.
-fn enter(chain: &mut Chain, directory: &Path, first: &Parsed<'_>, line: &[u8]) -> Option<String> {
-    chain.learn(first);
-    chain.head = Receipt {
-        seq: first.seq,
-        hash: hash_of_line(line),
-    };
-    let reference = first.ledger.as_ref()?;
-    match read_ledger(directory, reference) {
-        Ok(ledger) => {
-            chain.ledger = ledger;
-            None
+        if let Head::At(head) = head
+            && head.seq == record.seq
+            && head.hash != hash
+        {
+            self.problem(format!(
+                "{name} line {}: record {} is not the one that was written",
+                self.number, record.seq
+            ));
         }
-        Err(problem) => Some(problem),
+        if record.event == "trail_damaged"
+            && let Some(problem) = &record.problem
+        {
+            self.said.insert(problem.0.clone().into_owned());
+        }
+        self.state.apply(record, hash.to_owned());
+    }
+
+    /// The first record of a file says what everything before it amounts to.
+    fn begin(&mut self, directory: &Path, name: &str, record: &Line<'_>) {
+        if record.event == "trail_continued" {
+            let loaded = record
+                .ledger
+                .as_ref()
+                .ok_or_else(|| format!("{name} line 1: names no ledger"))
+                .and_then(|reference| Ledger::load(directory, reference));
+            match loaded {
+                Ok(ledger) => self.state.ledger.set(ledger),
+                Err(problem) => {
+                    self.ledger_lost = true;
+                    self.problem(problem);
+                }
+            }
+            self.state.unfinished.clone_from(&record.unfinished);
+            let last = record
+                .after_file
+                .as_ref()
+                .and_then(|file| last_line_hash(directory, &file.0));
+            if last.is_some_and(|last| last != record.prev) {
+                self.problem(format!(
+                    "{name} line 1: does not follow the last line of the file before it"
+                ));
+            }
+        } else if record.seq != 1 || record.prev != NO_RECORD {
+            self.ledger_lost = true;
+            self.problem(format!(
+                "{name} line {}: the records before record {} are missing",
+                self.number, record.seq
+            ));
+        }
+    }
+
+    fn problem(&mut self, problem: String) {
+        if self.problems.len() < PROBLEMS {
+            self.problems.push(problem);
+        }
+    }
+
+    /// Compares with the head, and sorts out what has been recorded before.
+    pub(super) fn conclude(&mut self, head: &Head) {
+        match head {
+            Head::At(Anchor { seq, .. }) if *seq > self.state.seq => {
+                self.problems.push(format!(
+                    "records {} to {seq} are missing at the end of the trail",
+                    self.state.seq + 1
+                ));
+            }
+            Head::At(_) => {}
+            Head::Missing if self.state.seq == 0 => {}
+            Head::Missing => self.problem(format!("{} is missing", layout::HEAD)),
+            Head::Unreadable(why) => self.problem(format!("{}: {why}", layout::HEAD)),
+        }
+        let said = &self.said;
+        let (told, fresh) = std::mem::take(&mut self.problems)
+            .into_iter()
+            .partition(|problem| said.contains(problem));
+        self.told = told;
+        self.problems = fresh;
     }
 }
 
-/// Reads a ledger file and checks that it is the one that was meant.
-pub(super) fn read_ledger(
-    directory: &Path,
-    reference: &LedgerReference,
-) -> Result<HashMap<String, LedgerEntry>, String> {
-    let path = directory.join(Path::new(&reference.file).file_name().unwrap_or_default());
-    let named = |problem: &dyn std::fmt::Display| format!("{}: {problem}", path.display());
-    let bytes = fs::read(&path).map_err(|error| named(&error))?;
-    if sha256(&bytes) != reference.sha256 {
-        return Err(named(
-            &"the ledger of tags was changed after it was written",
-        ));
+/// SHA-256 of the last line of `directory/name`, if there is such a file.
+fn last_line_hash(directory: &Path, name: &str) -> Option<String> {
+    if name.contains('/') {
+        return None;
     }
-    serde_json::from_slice(&bytes).map_err(|_| named(&"the ledger of tags cannot be read"))
+    let mut file = File::open(directory.join(name)).ok()?;
+    let length = file.metadata().ok()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(LONGEST_LINE)))
+        .ok()?;
+    let mut end = Vec::new();
+    file.read_to_end(&mut end).ok()?;
+    let body = end.strip_suffix(b"\n").unwrap_or(&end);
+    let start = body
+        .iter()
+        .rposition(|b| *b == b'\n')
+        .map_or(0, |at| at + 1);
+    Some(sha256(&end[start..]))
 }
 
-/// Writes the ledger as a file of its own; the record that refers to it holds its hash.
-pub(super) fn write_ledger(directory: &Path, chain: &Chain) -> Result<LedgerReference, TrailError> {
-    let file = format!("audit.{:020}.ledger.json", chain.head.seq);
-    let path = directory.join(&file);
-    let bytes = ledger_to_bytes(&chain.ledger).map_err(|error| TrailError::Damaged {
-        path: path.clone(),
-        problem: error.to_string(),
-    })?;
-    files::write_whole(&path, &bytes)?;
-    let tags = chain.ledger.len() as u64;
-    Ok(LedgerReference {
-        file,
-        sha256: sha256(&bytes),
-        tags,
-    })
-}
-
-/// Moves bytes that are no record into a file of their own; nothing is dropped.
-fn put_aside(
-    directory: &Path,
-    trail: &Path,
-    read: &File,
-    recovered: &Recovered,
-) -> Result<(KeptAside, Event), TrailError> {
-    let mut rest = Vec::new();
-    let (mut tail, length) = (read, recovered.length);
-    let taken = tail
-        .seek(SeekFrom::Start(length))
-        .and_then(|_| tail.read_to_end(&mut rest));
-    taken.map_err(|error| TrailError::io("read", trail, &error))?;
-    let first = recovered.chain.head.seq + 1;
-    let free = (0_u32..)
-        .map(|n| format!("audit.torn.{first}.{n}"))
-        .find(|name| !directory.join(name).exists());
-    let file = free.unwrap_or_default();
-    let path = directory.join(&file);
-    let mut aside = files::open_private(&path, OpenOptions::new().create_new(true).write(true))?;
-    let kept = aside.write_all(&rest).and_then(|()| aside.sync_all());
-    kept.map_err(|error| TrailError::io("write", &path, &error))?;
-    files::sync_directory(directory)?;
-    let whole = files::open_private(trail, OpenOptions::new().write(true))?;
-    let cut = whole
-        .set_len(recovered.length)
-        .and_then(|()| whole.sync_all());
-    cut.map_err(|error| TrailError::io("cut", trail, &error))?;
-    let bytes = rest.len() as u64;
-    let event = Event::TornLineKeptAside(TornLineKeptAside {
-        file: file.clone(),
-        bytes,
-        sha256: sha256(&rest),
-    });
-    Ok((KeptAside { file, bytes }, event))
-}
-
-/// The head knows the newest record of the last life: a tail that was cut shows.
-fn compare_with_head(recovered: &mut Recovered, head: Option<Receipt>, shown: &str) {
-    let Some(head) = head else { return };
-    let last = recovered.chain.head.seq;
-    if head.seq > last {
-        let missing = head.seq - last;
-        recovered.problems.push(format!(
-            "{shown}: the last {missing} records are missing; the newest was {head}"
-        ));
-        // Numbers are never used twice: the gap stays visible.
-        recovered.chain.head.seq = head.seq;
+/// Reads all finished files for what ran: slow, and only when the newest file cannot say.
+fn rebuild_ledger(directory: &Path, state: &State) -> io::Result<()> {
+    let mut ledger = Ledger::default();
+    let finished = layout::finished_files(directory)?;
+    for name in finished.into_iter().map(|(_, name)| name) {
+        learn_from(&mut ledger, File::open(directory.join(name))?)?;
     }
+    if let Some(newest) = layout::open_if_there(&directory.join(layout::NEWEST))? {
+        learn_from(&mut ledger, newest)?;
+    }
+    state.ledger.set(ledger);
+    Ok(())
 }
 
-/// `audit.head`, beside the trail; none before the first record.
-pub(super) fn read_head(directory: &Path) -> Result<Option<Receipt>, TrailError> {
-    let bytes = files::read_bounded(&directory.join(files::HEAD))?;
-    Ok(bytes.and_then(|bytes| parse_head(&bytes)))
-}
-
-pub(super) fn parse_head(bytes: &[u8]) -> Option<Receipt> {
-    let text = std::str::from_utf8(bytes).ok()?;
-    let (seq, hash) = text.trim().split_once(':')?;
-    let seq = seq.parse().ok()?;
-    (hash.len() == 64).then(|| Receipt {
-        seq,
-        hash: hash.to_owned(),
-    })
+fn learn_from(ledger: &mut Ledger, file: File) -> io::Result<()> {
+    let mut reader = BufReader::with_capacity(BUFFER, file);
+    let mut line = Vec::new();
+    while reader.read_until(b'\n', &mut line)? > 0 {
+        if let Ok(record) = Line::parse(&line)
+            && record.event == "tag_ran"
+        {
+            ledger.learn(&record);
+        }
+        line.clear();
+    }
+    Ok(())
 }

@@ -1,59 +1,156 @@
-//! A budget for records that anybody can cause: a flood of refused requests must not fill the disk.
+//! How many requests that were turned away get a record of their own.
+//!
+//! A flood of them may cost some megabytes a day, and never the record of a deploy.
 
-use std::time::Instant;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use time::OffsetDateTime;
 
 use super::event::RejectionsSuppressed;
+use super::record;
 
-/// Records at once.
-const BURST: f64 = 20.0;
-/// Records a second in the long run.
-const PER_SECOND: f64 = 0.2;
+/// At once so many, then one a second: a person's mistakes are all seen.
+const BURST: u32 = 20;
+const EVERY: Duration = Duration::from_secs(1);
+/// In a day so many, evenly given back: what an attacker can make the trail grow by.
+const DAILY: u32 = 1000;
+const DAILY_EVERY: Duration = Duration::from_millis(24 * 60 * 60 * 1000 / DAILY as u64);
+/// What was only counted is recorded at most this often.
+pub(super) const TELL_EVERY: Duration = Duration::from_secs(60);
 
-/// A token bucket, and the count of what it turned down.
 #[derive(Debug)]
-pub(super) struct Rejections {
-    tokens: f64,
+struct Bucket {
+    tokens: u32,
+    capacity: u32,
+    every: Duration,
     filled: Instant,
-    suppressed: u64,
-    since: String,
 }
 
-impl Rejections {
-    pub(super) fn new() -> Self {
+impl Bucket {
+    fn full(capacity: u32, every: Duration, now: Instant) -> Self {
         Self {
-            tokens: BURST,
-            filled: Instant::now(),
+            tokens: capacity,
+            capacity,
+            every,
+            filled: now,
+        }
+    }
+
+    fn fill(&mut self, now: Instant) {
+        let passed = now.saturating_duration_since(self.filled);
+        let earned = u32::try_from(passed.as_nanos() / self.every.as_nanos()).unwrap_or(u32::MAX);
+        if earned >= self.capacity - self.tokens {
+            self.tokens = self.capacity;
+            self.filled = now;
+        } else {
+            self.tokens += earned;
+            self.filled += self.every * earned;
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Budget {
+    burst: Bucket,
+    daily: Bucket,
+    suppressed: u64,
+    since: Option<(Instant, OffsetDateTime)>,
+}
+
+/// The budget, shared by everybody who turns requests away.
+#[derive(Debug)]
+pub(super) struct Rejections(Mutex<Budget>);
+
+impl Rejections {
+    pub(super) fn new(now: Instant) -> Self {
+        Self(Mutex::new(Budget {
+            burst: Bucket::full(BURST, EVERY, now),
+            daily: Bucket::full(DAILY, DAILY_EVERY, now),
             suppressed: 0,
-            since: String::new(),
-        }
+            since: None,
+        }))
     }
 
-    /// Whether one more may be recorded.
-    pub(super) fn allow(&mut self, now: Instant) -> bool {
-        let passed = now.saturating_duration_since(self.filled).as_secs_f64();
-        self.tokens = (self.tokens + passed * PER_SECOND).min(BURST);
-        self.filled = now;
-        let allowed = self.tokens >= 1.0;
-        if allowed {
-            self.tokens -= 1.0;
+    /// Whether one more may have its record; `false` counts it instead.
+    pub(super) fn admit(&self, now: Instant) -> bool {
+        let mut budget = self.lock();
+        budget.burst.fill(now);
+        budget.daily.fill(now);
+        if budget.burst.tokens == 0 || budget.daily.tokens == 0 {
+            budget.count(now);
+            return false;
         }
-        allowed
+        budget.burst.tokens -= 1;
+        budget.daily.tokens -= 1;
+        true
     }
 
-    /// Counts one that is not recorded.
-    pub(super) fn suppress(&mut self, at: String) {
-        if self.suppressed == 0 {
-            self.since = at;
-        }
-        self.suppressed += 1;
+    /// Counts one that gets no record.
+    pub(super) fn suppress(&self, now: Instant) {
+        self.lock().count(now);
     }
 
-    /// What was counted since the last time.
-    pub(super) fn take(&mut self) -> Option<RejectionsSuppressed> {
-        let count = std::mem::take(&mut self.suppressed);
-        (count > 0).then(|| RejectionsSuppressed {
-            count,
-            since: std::mem::take(&mut self.since),
+    /// What was only counted, once it has waited long enough, or `at_once`.
+    pub(super) fn take(&self, now: Instant, at_once: bool) -> Option<RejectionsSuppressed> {
+        let mut budget = self.lock();
+        let (from, at) = budget.since?;
+        if !at_once && now.saturating_duration_since(from) < TELL_EVERY {
+            return None;
+        }
+        budget.since = None;
+        Some(RejectionsSuppressed {
+            count: std::mem::take(&mut budget.suppressed),
+            since: record::rfc3339(at),
         })
+    }
+
+    /// Gives back what could not be recorded.
+    pub(super) fn put_back(&self, count: u64, now: Instant) {
+        let mut budget = self.lock();
+        budget.count(now);
+        budget.suppressed = budget.suppressed.saturating_add(count.saturating_sub(1));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Budget> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Budget {
+    fn count(&mut self, now: Instant) {
+        self.suppressed = self.suppressed.saturating_add(1);
+        self.since
+            .get_or_insert_with(|| (now, OffsetDateTime::now_utc()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_counted_and_a_day_of_it_is_bounded() {
+        let start = Instant::now();
+        let rejections = Rejections::new(start);
+        let at_once = (0..10_000).filter(|_| rejections.admit(start)).count();
+        assert_eq!(at_once, BURST as usize);
+        let day: usize = (0..24 * 60 * 60)
+            .map(|second| start + Duration::from_secs(second))
+            .filter(|now| rejections.admit(*now))
+            .count();
+        assert!(day <= 2 * DAILY as usize, "{day}");
+        let told = rejections.take(start, true).expect("many were counted");
+        assert_eq!(told.count as usize + at_once + day, 10_000 + 24 * 60 * 60);
+        assert!(rejections.take(start, true).is_none());
+    }
+
+    #[test]
+    fn what_was_only_counted_is_told_after_a_while() {
+        let start = Instant::now();
+        let rejections = Rejections::new(start);
+        rejections.suppress(start);
+        assert!(rejections.take(start, false).is_none());
+        assert!(rejections.take(start + TELL_EVERY, false).is_some());
     }
 }

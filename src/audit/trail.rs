@@ -1,28 +1,26 @@
 //! The handle: what the rest of the agent holds of the trail.
 
-use std::collections::HashMap;
+use std::fs::File;
 use std::future::Future;
+use std::io;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll};
+use std::thread::JoinHandle;
 use std::time::Instant;
 
+use time::OffsetDateTime;
 use tokio::sync::oneshot;
 
+use super::chain::{Chain, Entry, SharedHead};
 use super::error::TrailError;
-use super::event::{
-    AgentStarted, Event, Rejection, RejectionsSuppressed, TrailDamaged, Unfinished,
-};
-use super::files;
-use super::recovery::recover;
+use super::event::{AgentStarted, Event, Rejection, TornLineKeptAside, TrailDamaged, Unfinished};
 use super::rejections::Rejections;
-use super::writer::{Message, Writer, continuation};
-
-/// A healthy disk takes thousands of records a second; no operation makes more than some twenty.
-const MOST_WAITING: usize = 1024;
+use super::state::SharedLedger;
+use super::writer::{Message, Writer};
+use super::{files, stamp};
 
 /// How to open a trail.
 #[derive(Debug, Clone)]
@@ -82,7 +80,7 @@ impl std::fmt::Display for Receipt {
 }
 
 /// Under which identity a tag first ran.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LedgerEntry {
     /// Digest of the manifest in the registry, where it was known.
     pub digest: Option<String>,
@@ -94,39 +92,26 @@ pub struct LedgerEntry {
     pub operation: String,
 }
 
+/// More records than this wait only when the disk does not answer.
+const BEHIND: usize = 1024;
+/// Rejections leave the other half of the queue to operations.
+const BEHIND_FOR_REJECTIONS: usize = BEHIND / 2;
+
 /// The trail. Cheap to clone; one thread behind all clones writes.
 #[derive(Debug, Clone)]
 pub struct Trail {
     shared: Arc<Shared>,
 }
 
-/// What the handles and the writer share.
 #[derive(Debug)]
-pub(super) struct Shared {
-    messages: Mutex<Option<Sender<Message>>>,
-    /// Records that wait to be written.
-    pub(super) waiting: AtomicUsize,
-    ledger: RwLock<HashMap<String, LedgerEntry>>,
-    head: Mutex<Receipt>,
-    rejections: Mutex<Rejections>,
-}
-
-impl Shared {
-    pub(super) fn publish_ledger(&self, ledger: &HashMap<String, LedgerEntry>) {
-        let mut shown = self.ledger.write().unwrap_or_else(PoisonError::into_inner);
-        shown.clone_from(ledger);
-    }
-
-    pub(super) fn publish_head(&self, head: &Receipt) {
-        let mut shown = self.head.lock().unwrap_or_else(PoisonError::into_inner);
-        shown.clone_from(head);
-    }
-
-    fn send(&self, message: Message) -> Result<(), TrailError> {
-        let messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
-        let sent = messages.as_ref().map(|messages| messages.send(message));
-        sent.and_then(Result::ok).ok_or(TrailError::Closed)
-    }
+struct Shared {
+    /// `None` only while this is dropped.
+    queue: Option<mpsc::Sender<Message>>,
+    writer: Option<JoinHandle<()>>,
+    waiting: Arc<AtomicUsize>,
+    rejections: Arc<Rejections>,
+    ledger: SharedLedger,
+    head: SharedHead,
 }
 
 impl Trail {
@@ -136,64 +121,56 @@ impl Trail {
     ///
     /// # Errors
     /// [`TrailError::Locked`] at once when another agent has the directory; the others as they say.
-    /// A disk that takes no record now is no error here but a problem in [`Opened`]: status goes on.
     pub fn open(options: OpenOptions) -> Result<(Self, Opened), TrailError> {
-        let directory = options.state_directory.clone();
-        files::directory(&directory)?;
-        let lock = files::lock(&directory)?;
-        files::stamp(&directory, &options.environment)?;
-        let mut recovered = recover(&directory)?;
-        if let Some(ended) = &recovered.continues {
-            let ended = ended.file_name().unwrap_or_default().to_string_lossy();
-            let (line, receipt) = continuation(&options, &recovered.chain, &ended)?;
-            files::write_whole(&directory.join(files::TRAIL), &line)?;
-            recovered.length = line.len() as u64;
-            recovered.chain.head = receipt;
-        }
-        let shared = Arc::new(Shared {
-            messages: Mutex::new(None),
-            waiting: AtomicUsize::new(0),
-            ledger: RwLock::new(recovered.chain.ledger.clone()),
-            head: Mutex::new(recovered.chain.head.clone()),
-            rejections: Mutex::new(Rejections::new()),
-        });
+        let directory = &options.state_directory;
+        files::own_directory(directory)?;
+        let lock = stamp::lock(directory)?;
+        stamp::environment(directory, &options.environment)?;
+        let (mut chain, found) = Chain::open(&options)?;
         let mut opened = Opened {
-            torn: recovered.torn.as_ref().map(|(kept, _)| kept.clone()),
-            unfinished: recovered.chain.unfinished.clone(),
-            problems: recovered.problems.clone(),
-            ledger_tags: recovered.chain.ledger.len(),
+            torn: found.torn.last().map(|torn| KeptAside {
+                file: torn.file.clone(),
+                bytes: torn.bytes,
+            }),
+            unfinished: chain.state().unfinished.clone(),
+            problems: [found.told, found.problems.clone()].concat(),
+            ledger_tags: chain.state().ledger.read().len(),
             seq: 0,
         };
-        let started = AgentStarted {
-            environment: options.environment.clone(),
-            pid: std::process::id(),
+        chain.record(&first_records(&options, found.torn, found.problems))?;
+        chain.note_head()?;
+        opened.seq = chain.state().seq;
+        let trail = Self::start(chain, lock)
+            .map_err(|error| TrailError::io("start a writer for", directory, &error))?;
+        Ok((trail, opened))
+    }
+
+    fn start(chain: Chain, lock: File) -> io::Result<Self> {
+        let (queue, messages) = mpsc::channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let rejections = Arc::new(Rejections::new(Instant::now()));
+        let ledger = chain.state().ledger.clone();
+        let head = chain.head().clone();
+        let writer = Writer {
+            queue: messages,
+            waiting: Arc::clone(&waiting),
+            rejections: Arc::clone(&rejections),
+            chain,
+            lock,
         };
-        let (chain, length) = (recovered.chain, recovered.length);
-        let mut writer = Writer::new(options, chain, length, Arc::clone(&shared), lock)?;
-        let torn = recovered.torn.map(|(_, event)| event);
-        let damages = recovered.problems.into_iter();
-        let damages = damages.map(|problem| Event::TrailDamaged(TrailDamaged { problem }));
-        let first = torn.into_iter().chain(damages);
-        for event in first.chain([Event::AgentStarted(started)]) {
-            match writer.write_now(now(), event) {
-                Ok(receipt) => opened.seq = receipt.seq,
-                Err(error) => {
-                    opened
-                        .problems
-                        .push(format!("nothing can be recorded now: {error}"));
-                    break;
-                }
-            }
-        }
-        let (messages, received) = channel();
-        *shared
-            .messages
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(messages);
-        let thread = std::thread::Builder::new().name("audit".to_owned());
-        let spawned = thread.spawn(move || writer.run(&received));
-        spawned.map_err(|error| TrailError::io("start a thread for", directory, &error))?;
-        Ok((Self { shared }, opened))
+        let writer = std::thread::Builder::new()
+            .name("audit".to_owned())
+            .spawn(move || writer.run())?;
+        Ok(Self {
+            shared: Arc::new(Shared {
+                queue: Some(queue),
+                writer: Some(writer),
+                waiting,
+                rejections,
+                ledger,
+                head,
+            }),
+        })
     }
 
     /// Records `event`. It is queued, in order, when this returns; awaiting the answer says whether
@@ -205,31 +182,23 @@ impl Trail {
     /// Through the answer: the disk refused ([`TrailError::Io`]; nothing of the record stays in the
     /// file), too many records wait, or the trail is closed.
     pub fn append(&self, event: Event) -> Pending {
-        if let Event::OperationStarted(_) = event {
-            let mut rejections = self.shared.rejections.lock();
-            let suppressed = rejections.as_mut().map_or_else(|_| None, |r| r.take());
-            drop(rejections);
-            self.note_suppressed(suppressed);
-        }
-        let (answer, answered) = oneshot::channel();
+        let (answer, pending) = oneshot::channel();
+        let pending = Pending(pending);
         let waiting = self.shared.waiting.fetch_add(1, Ordering::Relaxed);
-        if waiting >= MOST_WAITING {
+        if waiting >= BEHIND {
             self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
-            // Its own receiver is right here.
-            answer.send(Err(TrailError::Behind(waiting))).ok();
-            return Pending(answered);
+            if answer.send(Err(TrailError::Behind(waiting))).is_err() {
+                log::error!("{}", TrailError::Behind(waiting));
+            }
+            return pending;
         }
-        let event = Box::new(event);
-        let message = Message::Append {
-            at: now(),
-            event,
+        // A queue that is closed drops the answer, and the answer that is dropped says so.
+        self.shared.send(Message::Record {
+            at: OffsetDateTime::now_utc(),
+            event: Box::new(event),
             answer,
-        };
-        if self.shared.send(message).is_err() {
-            // The answer went with the message: the receiver says that the trail is closed.
-            self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
-        }
-        Pending(answered)
+        });
+        pending
     }
 
     /// Whether an operation begun now could be recorded to its end: the file is the agent's own and
@@ -239,75 +208,82 @@ impl Trail {
     /// As for [`append`](Self::append).
     pub async fn probe(&self) -> Result<(), TrailError> {
         let (answer, answered) = oneshot::channel();
-        self.shared.send(Message::Probe(answer))?;
+        self.shared.send(Message::Probe(answer));
         answered.await.unwrap_or(Err(TrailError::Closed))
     }
 
     /// Records that a request was turned away, if the budget for that allows; else counts it.
     /// Never waits, never fails.
     pub fn rejected(&self, rejection: Rejection) {
-        let mut rejections = self
-            .shared
-            .rejections
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if !rejections.allow(Instant::now()) {
-            rejections.suppress(now());
-            return;
-        }
-        let suppressed = rejections.take();
-        drop(rejections);
-        self.note_suppressed(suppressed);
-        drop(self.append(Event::Rejected(rejection)));
-    }
-
-    fn note_suppressed(&self, suppressed: Option<RejectionsSuppressed>) {
-        if let Some(suppressed) = suppressed {
-            drop(self.append(Event::RejectionsSuppressed(suppressed)));
+        let now = Instant::now();
+        let shared = &self.shared;
+        if shared.waiting.load(Ordering::Relaxed) >= BEHIND_FOR_REJECTIONS {
+            shared.rejections.suppress(now);
+        } else if shared.rejections.admit(now) {
+            shared.waiting.fetch_add(1, Ordering::Relaxed);
+            shared.send(Message::Rejected {
+                at: OffsetDateTime::now_utc(),
+                rejection: Box::new(rejection),
+            });
         }
     }
 
     /// Under which identity `reference` (`repository:tag`) first ran, if ever.
     pub fn ledger_lookup(&self, reference: &str) -> Option<LedgerEntry> {
-        let ledger = self
-            .shared
-            .ledger
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        ledger.get(reference).cloned()
+        self.shared.ledger.read().get(reference).cloned()
     }
 
     /// The newest durable record.
     pub fn head(&self) -> Receipt {
-        self.shared
-            .head
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.shared.head.get()
     }
 
     /// Writes what is queued, gives the state directory free and ends the writer. Other clones get
     /// [`TrailError::Closed`] from then on.
     pub async fn close(&self) {
-        let suppressed = self
-            .shared
-            .rejections
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        self.note_suppressed(suppressed);
-        let messages = self
-            .shared
-            .messages
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        let (answer, answered) = oneshot::channel();
-        if messages.is_some_and(|messages| messages.send(Message::Close(answer)).is_ok()) {
-            // A writer that died has nothing left to write.
-            answered.await.ok();
+        let (answer, closed) = oneshot::channel();
+        self.shared.send(Message::Close(answer));
+        // An error means that it was closed before.
+        closed.await.unwrap_or(());
+    }
+}
+
+impl Shared {
+    fn send(&self, message: Message) {
+        let sent = self.queue.as_ref().map(|queue| queue.send(message));
+        if !matches!(sent, Some(Ok(()))) {
+            log::debug!("{}", TrailError::Closed);
         }
     }
+}
+
+impl Drop for Shared {
+    /// Waits for what is queued, so that the directory is free when the last clone is gone.
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        if let Some(writer) = self.writer.take()
+            && writer.join().is_err()
+        {
+            log::error!("the writer of the audit trail panicked");
+        }
+    }
+}
+
+fn first_records(
+    options: &OpenOptions,
+    torn: Vec<TornLineKeptAside>,
+    problems: Vec<String>,
+) -> Vec<Entry> {
+    let started = Event::AgentStarted(AgentStarted {
+        environment: options.environment.clone(),
+        pid: std::process::id(),
+    });
+    let damaged = |problem| Event::TrailDamaged(TrailDamaged { problem });
+    std::iter::once(started)
+        .chain(torn.into_iter().map(Event::TornLineKeptAside))
+        .chain(problems.into_iter().map(damaged))
+        .map(|event| (OffsetDateTime::now_utc(), event))
+        .collect()
 }
 
 /// The answer to an appended record.
@@ -323,20 +299,4 @@ impl Future for Pending {
             .poll(cx)
             .map(|answer| answer.unwrap_or(Err(TrailError::Closed)))
     }
-}
-
-/// Now in RFC 3339, UTC, milliseconds.
-pub(super) fn now() -> String {
-    let now = time::OffsetDateTime::now_utc();
-    let (date, time) = (now.date(), now.time());
-    format!(
-        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
-        date.year(),
-        u8::from(date.month()),
-        date.day(),
-        time.hour(),
-        time.minute(),
-        time.second(),
-        time.millisecond()
-    )
 }

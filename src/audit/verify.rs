@@ -1,14 +1,13 @@
 //! `deploy-agent verify`: is this the trail that was written?
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
+use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::chain::{Chain, Parsed};
-use super::files;
-use super::recovery::{parse_head, read_ledger};
-use super::trail::Receipt;
+use super::bounds::obeyed_by_terminals;
+use super::layout::TrailFiles;
+use super::stamp::{self, Head};
+use super::walk::{Break, Walk};
 
 /// What to check.
 #[derive(Debug, Clone)]
@@ -62,184 +61,45 @@ pub enum Verdict {
 /// # Errors
 /// The trail cannot be read, or `out` cannot be written.
 pub fn verify(options: &VerifyOptions, out: &mut impl Write) -> io::Result<Verdict> {
-    let path = &options.path;
-    let directory = path.is_dir().then_some(path.as_path());
-    // Before the records: a running agent writes the head after them.
-    let head = match directory {
-        Some(directory) => head_of(directory)?,
-        None => None,
+    let mut walk = Walk::new(options);
+    // Before the files: what is durable by now must be found in them.
+    walk.head = match options.path.is_dir() {
+        true => stamp::head(&options.path),
+        false => Head::Missing,
     };
-    let files = trail_files(path)?;
-    let mut walk = Walk {
-        chain: Chain::new(),
-        first: None,
-        whole: false,
-        partial: options.partial || directory.is_none(),
-        directory: directory
-            .or_else(|| path.parent())
-            .unwrap_or(path)
-            .to_owned(),
-        anchors: head
-            .iter()
-            .cloned()
-            .chain(options.expect.as_ref().map(Anchor::receipt))
-            .collect(),
-        rest: 0,
-    };
-    for file in &files {
-        if let Err(broken) = walk.file(file)? {
-            writeln!(out, "broken: {broken}")?;
-            return Ok(Verdict::Broken);
+    let trail = TrailFiles::open(&options.path)?;
+    walk.alone = trail.directory.is_none();
+    let broken = walk.all(trail)?.err();
+    for note in &walk.notes {
+        writeln!(out, "note: {}", harmless(note))?;
+    }
+    match broken.or_else(|| walk.recorded.take()) {
+        Some(Break(what)) => {
+            writeln!(out, "broken: {}", harmless(&what))?;
+            Ok(Verdict::Broken)
         }
-    }
-    // Whoever was asked for and did not come by is missing.
-    if let Some(missing) = walk.anchors.iter().max_by_key(|anchor| anchor.seq) {
-        let newest = walk.chain.head.seq;
-        writeln!(
-            out,
-            "broken: record {missing} is missing; the newest one here is number {newest}"
-        )?;
-        return Ok(Verdict::Broken);
-    }
-    if walk.rest > 0 {
-        writeln!(
-            out,
-            "note: the last {} bytes are no whole record: one is being written, or a crash cut it",
-            walk.rest
-        )?;
-    }
-    match walk.first {
-        Some(first) => writeln!(
-            out,
-            "intact: records {first} to {}, newest {}",
-            walk.chain.head.seq, walk.chain.head
-        )?,
-        None => writeln!(out, "intact: no records")?,
-    }
-    if !walk.whole && walk.first.is_some() {
-        writeln!(
-            out,
-            "note: what came before record {} is not here",
-            walk.first.unwrap_or_default()
-        )?;
-    }
-    Ok(Verdict::Intact)
-}
-
-/// The files of a trail, oldest first.
-pub(crate) fn trail_files(path: &Path) -> io::Result<Vec<PathBuf>> {
-    if !path.is_dir() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let mut files: Vec<PathBuf> = files::ended_files(path)?
-        .into_iter()
-        .map(|(_, path)| path)
-        .collect();
-    let newest = path.join(files::TRAIL);
-    if newest.exists() || files.is_empty() {
-        files.push(newest);
-    }
-    Ok(files)
-}
-
-fn head_of(directory: &Path) -> io::Result<Option<Receipt>> {
-    match std::fs::read(directory.join(files::HEAD)) {
-        Ok(bytes) => Ok(parse_head(&bytes)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-impl Anchor {
-    fn receipt(&self) -> Receipt {
-        Receipt {
-            seq: self.seq,
-            hash: self.hash.clone(),
+        None => {
+            let (records, first) = (walk.records, walk.first.unwrap_or(0));
+            let last = &walk.last;
+            writeln!(
+                out,
+                "intact: {records} records, seq {first}..{}, head {last}",
+                last.seq
+            )?;
+            Ok(Verdict::Intact)
         }
     }
 }
 
-/// One walk over all records.
-struct Walk {
-    chain: Chain,
-    first: Option<u64>,
-    /// From the very first record on.
-    whole: bool,
-    partial: bool,
-    directory: PathBuf,
-    /// Records that must come by.
-    anchors: Vec<Receipt>,
-    /// Bytes behind the last whole record.
-    rest: usize,
-}
-
-impl Walk {
-    /// The inner error is what breaks the trail.
-    fn file(&mut self, path: &Path) -> io::Result<Result<(), String>> {
-        let file = File::open(path).map_err(|error| {
-            io::Error::new(error.kind(), format!("{}: {error}", path.display()))
-        })?;
-        let mut reader = BufReader::new(file);
-        let mut line = Vec::new();
-        for number in 1.. {
-            line.clear();
-            if reader.read_until(b'\n', &mut line)? == 0 {
-                break;
+/// `text` without what a terminal would obey.
+fn harmless(text: &str) -> String {
+    text.chars()
+        .map(|c| {
+            if obeyed_by_terminals(c) {
+                '\u{fffd}'
+            } else {
+                c
             }
-            let named = |problem: &str| Err(format!("{} line {number}: {problem}", path.display()));
-            let Some(text) = line.strip_suffix(b"\n") else {
-                self.rest = line.len();
-                break;
-            };
-            let Some(parsed) = Chain::parse(text) else {
-                return Ok(named("it is no record"));
-            };
-            if let Err(problem) = self.record(&parsed, text) {
-                return Ok(named(&problem));
-            }
-        }
-        Ok(Ok(()))
-    }
-
-    fn record(&mut self, parsed: &Parsed<'_>, text: &[u8]) -> Result<(), String> {
-        if self.first.is_none() {
-            self.first = Some(parsed.seq);
-            self.whole = parsed.follows(&self.chain.head);
-            if !self.whole {
-                if !self.partial {
-                    return Err(format!(
-                        "it is record {}, and what came before is missing (--partial, if it was taken away)",
-                        parsed.seq
-                    ));
-                }
-                self.chain.head = parsed.predecessor();
-            }
-        }
-        if let Some(problem) = self.chain.take(parsed, text) {
-            return Err(problem);
-        }
-        if let Some(reference) = &parsed.ledger {
-            let ledger = read_ledger(&self.directory, reference)?;
-            if self.whole && ledger != self.chain.ledger {
-                return Err(format!(
-                    "the ledger of tags in {} is not what the records before say",
-                    reference.file
-                ));
-            }
-            self.chain.ledger = ledger;
-        }
-        let head = &self.chain.head;
-        if let Some(other) = self
-            .anchors
-            .iter()
-            .find(|anchor| anchor.seq == head.seq && anchor.hash != head.hash)
-        {
-            return Err(format!(
-                "it was changed after it was written: its hash is {}, and {} was noted",
-                head.hash, other.hash
-            ));
-        }
-        self.anchors.retain(|anchor| anchor.seq != head.seq);
-        Ok(())
-    }
+        })
+        .collect()
 }

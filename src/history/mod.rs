@@ -1,7 +1,12 @@
 //! `deploy-agent history`: what ran when, who asked, what failed, was it the same image.
 
-mod reader;
-mod story;
+//!
+//! `lines` reads the files of a trail as they stand or as they grow, `operation` gathers the records
+//! of one operation (`detail` its JSON), `table` and `summary` show them.
+
+mod detail;
+mod lines;
+mod operation;
 mod summary;
 mod table;
 
@@ -11,16 +16,17 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use time::macros::format_description;
+use time::{Date, OffsetDateTime};
 
-use reader::Reader;
-use story::{Stories, Story};
+use lines::Lines;
+use operation::{Collector, Entry};
 use summary::Summary;
 use table::Table;
 
-/// How often a followed trail is looked at again.
-const FOLLOW_PACE: Duration = Duration::from_millis(250);
+/// How soon `--follow` shows what was written: soon for a person, seldom for the disk.
+const POLL: Duration = Duration::from_millis(250);
 
 /// What to show.
 #[derive(Debug, Clone, Default)]
@@ -53,35 +59,36 @@ impl FromStr for Since {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = || {
-            format!(
-                "`{text}` is neither a time (2025-01-31T12:00:00Z, 2025-01-31) nor an age (90m, 2h, 3d)"
-            )
+        let time = OffsetDateTime::parse(text, &Rfc3339).ok();
+        let date = || {
+            let date = Date::parse(text, format_description!("[year]-[month]-[day]")).ok()?;
+            Some(date.midnight().assume_utc())
         };
-        let whole = match text.len() {
-            10 => format!("{text}T00:00:00Z"),
-            _ => text.to_owned(),
-        };
-        if let Ok(time) = OffsetDateTime::parse(&whole, &Rfc3339) {
-            return Ok(Self(time));
-        }
-        let unit = text.chars().last().ok_or_else(wrong)?;
-        let seconds = match unit {
-            's' => 1,
-            'm' => 60,
-            'h' => 3600,
-            'd' => 86400,
-            _ => return Err(wrong()),
-        };
-        let number: i64 = text[..text.len() - 1]
-            .parse()
-            .ok()
-            .filter(|n| *n >= 0)
-            .ok_or_else(wrong)?;
-        let age = number.checked_mul(seconds).map(time::Duration::seconds);
-        let since = age.and_then(|age| OffsetDateTime::now_utc().checked_sub(age));
-        since.map(Self).ok_or_else(wrong)
+        time.or_else(date)
+            .or_else(|| ago(text))
+            .map(Self)
+            .ok_or_else(|| format!("`{text}` is neither a time nor an age"))
     }
+}
+
+/// The point in time that lies `age` (`90m`, `2h`, `3d`) back.
+fn ago(age: &str) -> Option<OffsetDateTime> {
+    let unit = age.chars().next_back()?;
+    let seconds: u32 = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 60 * 60,
+        'd' => 24 * 60 * 60,
+        'w' => 7 * 24 * 60 * 60,
+        _ => return None,
+    };
+    let number = age.strip_suffix(unit)?;
+    if !number.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let number: u32 = number.parse().ok()?;
+    let back = time::Duration::seconds(i64::from(seconds) * i64::from(number));
+    OffsetDateTime::now_utc().checked_sub(back)
 }
 
 /// Shows the operations of the trail at `options.path`, newest last, then a summary.
@@ -90,62 +97,125 @@ impl FromStr for Since {
 /// # Errors
 /// The trail cannot be read, or `out` cannot be written (with `follow`, that is the usual end).
 pub fn history(options: &HistoryOptions, out: &mut impl Write) -> io::Result<()> {
-    let mut stories = Stories::default();
-    let mut summary = Summary::default();
-    let mut reader = Reader::open(&options.path)?;
-    let table = Table::new(options);
-    table.head(out)?;
-    // With a limit the newest are kept back; without one each is shown as it comes, however many there are.
-    let mut kept = VecDeque::new();
-    let mut show = |story: Story, out: &mut dyn Write| {
-        let Some(limit) = options.limit else {
-            summary.take(&story);
-            return table.row(&story, out);
-        };
-        kept.push_back(story);
-        kept.drain(..kept.len().saturating_sub(limit));
-        Ok(())
-    };
-    while let Some(record) = reader.next()? {
-        if let Some(story) = stories.take(&record).filter(|story| options.wants(story)) {
-            show(story, out)?;
-        }
-    }
-    // What has no outcome yet: it runs now, or the agent was killed and has not been started since.
-    for story in stories.open().filter(|story| options.wants(story)) {
-        show(story, out)?;
-    }
-    for story in kept {
-        summary.take(&story);
-        table.row(&story, out)?;
-    }
+    let mut lines = Lines::open(&options.path)?;
+    let mut collector = Collector::new(options.json);
+    let mut show = Show::new(options, out);
+    read(&mut lines, &mut collector, &mut show)?;
     if !options.follow {
-        return if options.json {
-            Ok(())
-        } else {
-            summary.show(out)
-        };
-    }
-    out.flush()?;
-    loop {
-        while let Some(record) = reader.next()? {
-            if let Some(story) = stories.take(&record).filter(|story| options.wants(story)) {
-                table.row(&story, out)?;
-            }
-            out.flush()?;
+        for entry in collector.unfinished() {
+            show.take(entry)?;
         }
-        std::thread::sleep(FOLLOW_PACE);
-        reader.reopen_if_rotated()?;
+        show.release()?;
+        return show.conclude(lines.unreadable());
+    }
+    show.release()?;
+    loop {
+        show.out.flush()?;
+        std::thread::sleep(POLL);
+        lines.go_on()?;
+        read(&mut lines, &mut collector, &mut show)?;
     }
 }
 
-impl HistoryOptions {
-    fn wants(&self, story: &Story) -> bool {
-        let turned_away = story.kind == "rejected";
-        (!turned_away || self.rejected)
-            && (!self.failed || story.outcome != "succeeded")
-            && self
-                .since
-                .is_none_or(|since| story.began().is_none_or(|began| began >= since.0))
+fn read<W: Write>(
+    lines: &mut Lines,
+    collector: &mut Collector,
+    show: &mut Show<'_, W>,
+) -> io::Result<()> {
+    while let Some(line) = lines.next_line()? {
+        match operation::Line::parse(line) {
+            Ok(record) => {
+                let seq = record.seq;
+                let entry = collector.take(record, line);
+                lines.saw(seq);
+                if let Some(entry) = entry {
+                    show.take(entry)?;
+                }
+            }
+            Err(_) => lines.cannot_read(),
+        }
+    }
+    Ok(())
+}
+
+/// Chooses what is shown, and shows it.
+struct Show<'o, W> {
+    options: &'o HistoryOptions,
+    out: &'o mut W,
+    table: Table,
+    summary: Summary,
+    /// With a limit: the newest so far. `None` when everything is shown as it comes.
+    held: Option<VecDeque<Entry>>,
+}
+
+impl<'o, W: Write> Show<'o, W> {
+    fn new(options: &'o HistoryOptions, out: &'o mut W) -> Self {
+        Self {
+            options,
+            out,
+            table: Table::new(options.width, options.colour),
+            summary: Summary::default(),
+            held: options.limit.map(|_| VecDeque::new()),
+        }
+    }
+
+    fn take(&mut self, entry: Entry) -> io::Result<()> {
+        if !self.wanted(&entry) {
+            return Ok(());
+        }
+        let Some(held) = &mut self.held else {
+            return self.put(&entry);
+        };
+        held.push_back(entry);
+        if held.len() > self.options.limit.unwrap_or(usize::MAX) {
+            held.pop_front();
+        }
+        Ok(())
+    }
+
+    fn wanted(&self, entry: &Entry) -> bool {
+        let since = || {
+            let Some(Since(since)) = self.options.since else {
+                return true;
+            };
+            // A time that cannot be read is no reason to hide what happened.
+            OffsetDateTime::parse(&entry.at, &Rfc3339).map_or(true, |at| at >= since)
+        };
+        let kind = match entry.is_rejection() {
+            true => self.options.rejected,
+            false => !self.options.failed || entry.did_not_succeed(),
+        };
+        kind && since()
+    }
+
+    /// Shows what was held; from here on everything is shown as it comes.
+    fn release(&mut self) -> io::Result<()> {
+        for entry in self.held.take().unwrap_or_default() {
+            self.put(&entry)?;
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, entry: &Entry) -> io::Result<()> {
+        if let Some(json) = &entry.json {
+            let mut line = crate::audit::to_json(json)?;
+            line.push(b'\n');
+            return self.out.write_all(&line);
+        }
+        self.summary.add(entry);
+        self.table.row(self.out, entry)
+    }
+
+    fn conclude(self, unreadable: u64) -> io::Result<()> {
+        if !self.options.json {
+            self.summary.write(self.out)?;
+            if unreadable > 0 {
+                writeln!(
+                    self.out,
+                    "lines that cannot be read: {unreadable}; see `deploy-agent verify`"
+                )?;
+            }
+        }
+        self.out.flush()
     }
 }

@@ -1,148 +1,109 @@
-//! The few lines below the table: how many, how often it failed, how long it took.
+//! What the rows amount to.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use super::story::Story;
-use super::table::duration;
+use super::operation::Entry;
+use super::table::in_words;
 
-/// Columns of a plot.
-const BARS: usize = 24;
-const HEIGHTS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+/// So many of the newest deploys are drawn.
+const DRAWN: usize = 40;
+const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+/// In this order, others behind.
+const OUTCOMES: [&str; 6] = [
+    "succeeded",
+    "failed",
+    "unknown",
+    "abandoned",
+    "interrupted",
+    "running",
+];
 
-/// What was shown so far; four bytes a deploy and measure.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Summary {
-    outcomes: BTreeMap<String, usize>,
-    deploys: usize,
-    failed_deploys: usize,
-    durations: Vec<u32>,
-    downtimes: Vec<u32>,
+    outcomes: BTreeMap<String, u64>,
+    rejections: u64,
+    /// Deploys that have ended, and those of them that did not succeed.
+    deploys: u64,
+    failed_deploys: u64,
+    /// Of deploys, in milliseconds.
+    durations: Vec<u64>,
+    downtimes: Vec<u64>,
 }
 
 impl Summary {
-    pub(super) fn take(&mut self, story: &Story) {
-        *self.outcomes.entry(story.outcome.clone()).or_default() += 1;
-        if story.kind != "deploy" {
+    pub(super) fn add(&mut self, entry: &Entry) {
+        if entry.is_rejection() {
+            self.rejections += 1;
+            return;
+        }
+        *self.outcomes.entry(entry.outcome.clone()).or_default() += 1;
+        if entry.kind != "deploy" || entry.outcome == "running" {
             return;
         }
         self.deploys += 1;
-        match story.outcome.as_str() {
-            "succeeded" => {
-                self.durations.extend(story.duration_ms.map(clamped));
-                self.downtimes.extend(story.downtime_ms.map(clamped));
-            }
-            "running" => {}
-            _ => self.failed_deploys += 1,
-        }
+        self.failed_deploys += u64::from(entry.did_not_succeed());
+        self.durations.extend(entry.duration_ms);
+        self.downtimes.extend(entry.downtime_ms);
     }
 
-    pub(super) fn show(mut self, out: &mut dyn Write) -> io::Result<()> {
-        if self.outcomes.is_empty() {
+    pub(super) fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        let all: u64 = self.outcomes.values().sum();
+        if all + self.rejections == 0 {
             return writeln!(out, "no operations");
         }
-        let counts = self.outcomes.iter();
-        let counts: Vec<String> = counts
-            .map(|(outcome, count)| format!("{count} {outcome}"))
+        let known = OUTCOMES.iter().copied();
+        let other = self.outcomes.keys().map(String::as_str);
+        let counts: Vec<String> = known
+            .chain(other.filter(|outcome| !OUTCOMES.contains(outcome)))
+            .filter_map(|outcome| Some((self.outcomes.get(outcome)?, outcome)))
+            .map(|(count, outcome)| format!("{count} {}", outcome.escape_debug()))
             .collect();
-        writeln!(out, "{}", counts.join(", "))?;
-        if self.deploys > 0 {
-            let (failed, all) = (self.failed_deploys, self.deploys);
+        writeln!(out)?;
+        writeln!(out, "operations: {all} ({})", counts.join(", "))?;
+        if let Some(tenths) = (self.failed_deploys * 1000).checked_div(self.deploys) {
+            let (deploys, percent, tenth) = (self.deploys, tenths / 10, tenths % 10);
             writeln!(
                 out,
-                "deploys: {all}, {failed} not succeeded ({:.1} %)",
-                failed as f64 * 100.0 / all as f64
+                "deploys: {deploys}, {percent}.{tenth} % did not succeed"
             )?;
         }
-        measure("took", &mut self.durations, out)?;
-        measure("downtime", &mut self.downtimes, out)
+        spread(out, "duration", &self.durations)?;
+        spread(out, "downtime", &self.downtimes)?;
+        if self.rejections > 0 {
+            writeln!(out, "turned away: {} rows", self.rejections)?;
+        }
+        Ok(())
     }
 }
 
-/// Median, 95th percentile, and how the values lie between the least and the most.
-fn measure(name: &str, values: &mut [u32], out: &mut dyn Write) -> io::Result<()> {
-    values.sort_unstable();
-    let (Some(least), Some(most)) = (values.first(), values.last()) else {
+fn spread(out: &mut impl Write, what: &str, values: &[u64]) -> io::Result<()> {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable();
+    let Some(max) = sorted.last() else {
         return Ok(());
     };
-    let at = |share: f64| {
-        let rank = (values.len() as f64 * share).ceil() as usize;
-        values
-            .get(rank.saturating_sub(1))
-            .copied()
-            .unwrap_or_default()
+    let rank = |percent: usize| {
+        let at = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
+        in_words(sorted.get(at).copied().unwrap_or(*max))
     };
     writeln!(
         out,
-        "{name:8}  median {}, 95th percentile {}   {} {} {}",
-        duration(u64::from(at(0.5))),
-        duration(u64::from(at(0.95))),
-        duration(u64::from(*least)),
-        plot(values, *least, *most),
-        duration(u64::from(*most)),
+        "{what}: median {}, 95 % within {}, longest {}  {}",
+        rank(50),
+        rank(95),
+        in_words(*max),
+        drawing(values)
     )
 }
 
-/// A bar for each equal part of the span; the highest is the fullest part.
-fn plot(values: &[u32], least: u32, most: u32) -> String {
-    let span = u64::from(most - least).max(1);
-    let mut counts = [0_usize; BARS];
-    for value in values {
-        let part = u64::from(value - least) * (BARS as u64 - 1) / span;
-        counts[usize::try_from(part).unwrap_or(0)] += 1;
-    }
-    let fullest = counts.iter().copied().max().unwrap_or(1).max(1);
-    let bar = |count: &usize| match count {
-        0 => ' ',
-        count => {
-            HEIGHTS[(count * (HEIGHTS.len() - 1))
-                .div_ceil(fullest)
-                .min(HEIGHTS.len() - 1)]
-        }
+/// One bar a deploy, the newest last, from nothing to the longest of those drawn.
+fn drawing(values: &[u64]) -> String {
+    let newest = &values[values.len().saturating_sub(DRAWN)..];
+    let max = newest.iter().copied().max().unwrap_or(0).max(1);
+    let height = |value: u64| {
+        let steps = u128::from(value) * (BARS.len() as u128 - 1) / u128::from(max);
+        BARS[usize::try_from(steps).unwrap_or(0).min(BARS.len() - 1)]
     };
-    counts.iter().map(bar).collect()
-}
-
-fn clamped(milliseconds: u64) -> u32 {
-    u32::try_from(milliseconds).unwrap_or(u32::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn deploy(outcome: &str, took: u64, down: Option<u64>) -> Story {
-        Story {
-            kind: "deploy".to_owned(),
-            outcome: outcome.to_owned(),
-            duration_ms: Some(took),
-            downtime_ms: down,
-            ..Story::default()
-        }
-    }
-
-    #[test]
-    fn the_summary_tells_rate_median_and_percentile() {
-        let mut summary = Summary::default();
-        for took in 1..=100 {
-            summary.take(&deploy("succeeded", took, Some(took * 10)));
-        }
-        summary.take(&deploy("failed", 9_999, None));
-        let mut out = Vec::new();
-        summary.show(&mut out).expect("written");
-        let out = String::from_utf8(out).expect("text");
-        assert!(out.contains("1 failed, 100 succeeded"), "{out}");
-        assert!(
-            out.contains("deploys: 101, 1 not succeeded (1.0 %)"),
-            "{out}"
-        );
-        assert!(
-            out.contains("took      median 50 ms, 95th percentile 95 ms"),
-            "{out}"
-        );
-        assert!(
-            out.contains("downtime  median 500 ms, 95th percentile 950 ms"),
-            "{out}"
-        );
-    }
+    newest.iter().map(|value| height(*value)).collect()
 }

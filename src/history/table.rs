@@ -1,172 +1,230 @@
-//! The table for people.
+//! Rows for people, as wide as their terminal.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
-use super::HistoryOptions;
-use super::story::Story;
-use crate::audit::bounds::obeyed_by_terminals;
+use super::operation::Entry;
+use crate::audit::obeyed_by_terminals;
 
-/// Columns: title and width; the last one takes what is left.
-const COLUMNS: [(&str, usize); 9] = [
-    ("STARTED (UTC)", 19),
-    ("OPERATION", 12),
-    ("KIND", 8),
-    ("TAG", 16),
-    ("DIGEST", 12),
-    ("OUTCOME", 11),
-    ("TOOK", 8),
-    ("DOWN", 8),
-    ("BY", 0),
+/// Between two columns, and before the lines of a reason.
+const GAP: usize = 2;
+const INDENT: &str = "    ";
+/// A reason is not squeezed into less than this.
+const NARROWEST: usize = 20;
+
+struct Column {
+    head: &'static str,
+    width: usize,
+    /// In a narrow terminal the highest goes first; 0 stays.
+    dispensable: u8,
+    cell: fn(&Entry) -> Cow<'_, str>,
+}
+
+const COLUMNS: [Column; 10] = [
+    column("TIME (UTC)", 19, 0, |e| time(&e.at).into()),
+    column("OPERATION", 9, 4, |e| short_id(&e.operation).into()),
+    column("KIND", 8, 1, |e| e.kind.as_str().into()),
+    column(IMAGE, 12, 0, |e| or_dash(&e.image)),
+    column("DIGEST", 12, 7, digest),
+    column(OUTCOME, 11, 0, |e| e.outcome.as_str().into()),
+    column("STEP", 9, 5, |e| or_dash(&e.step)),
+    column("BY", 16, 6, |e| or_dash(&e.by)),
+    column("DURATION", 8, 2, |e| span(e.duration_ms)),
+    column("DOWNTIME", 8, 3, |e| span(e.downtime_ms)),
 ];
+const IMAGE: &str = "IMAGE";
+const OUTCOME: &str = "OUTCOME";
+/// As wide as the image's column becomes when there is room.
+const IMAGE_WIDEST: usize = 40;
+
+const fn column(
+    head: &'static str,
+    width: usize,
+    dispensable: u8,
+    cell: fn(&Entry) -> Cow<'_, str>,
+) -> Column {
+    Column {
+        head,
+        width,
+        dispensable,
+        cell,
+    }
+}
 
 pub(super) struct Table {
-    json: bool,
+    columns: Vec<Column>,
     width: Option<usize>,
     colour: bool,
+    begun: bool,
 }
 
 impl Table {
-    pub(super) fn new(options: &HistoryOptions) -> Self {
-        Self {
-            json: options.json,
-            width: options.width,
-            colour: options.colour,
-        }
-    }
-
-    pub(super) fn head(&self, out: &mut impl Write) -> io::Result<()> {
-        if self.json {
-            return Ok(());
-        }
-        let titles = COLUMNS.map(|(title, _)| title.to_owned());
-        writeln!(out, "{}", self.fit(&line(&titles)))
-    }
-
-    pub(super) fn row(&self, story: &Story, out: &mut dyn Write) -> io::Result<()> {
-        if self.json {
-            let json = serde_json::to_string(story)?;
-            return writeln!(out, "{}", json_safe(&json));
-        }
-        let cells = [
-            story
-                .started_at
-                .get(..19)
-                .unwrap_or(&story.started_at)
-                .replace('T', " "),
-            tail(&story.operation, 12),
-            story.kind.clone(),
-            story.image.as_deref().map_or_else(dash, tag),
-            story.digest.as_deref().map_or_else(dash, digest),
-            story.outcome.clone(),
-            story.duration_ms.map_or_else(dash, duration),
-            story.downtime_ms.map_or_else(dash, duration),
-            story.by().to_owned(),
-        ];
-        let row = self.fit(&line(&cells));
-        match self.colour.then(|| colour(&story.outcome)) {
-            Some(colour) => writeln!(out, "\u{1b}[{colour}m{row}\u{1b}[0m")?,
-            None => writeln!(out, "{row}")?,
-        }
-        if story.outcome == "succeeded" {
-            return Ok(());
-        }
-        let step = story.failed_step.as_deref().unwrap_or("-");
-        let reason = story
-            .reason
-            .as_deref()
-            .or(story.state.as_deref())
-            .unwrap_or("-");
-        let http = story.http.map_or_else(dash, |code| code.to_string());
-        writeln!(
-            out,
-            "{}",
-            self.fit(&format!("    at {step}, HTTP {http}: {reason}"))
-        )
-    }
-
-    /// Escapes what a terminal would obey, and cuts at its edge.
-    fn fit(&self, text: &str) -> String {
-        let safe = plain(text);
-        let safe = safe.trim_end();
-        match self.width {
-            Some(width) if safe.chars().count() > width => {
-                let kept: String = safe.chars().take(width.saturating_sub(1)).collect();
-                format!("{kept}…")
+    pub(super) fn new(width: Option<usize>, colour: bool) -> Self {
+        let mut columns = Vec::from(COLUMNS);
+        let total =
+            |all: &[Column]| all.iter().map(|c| c.width).sum::<usize>() + GAP * (all.len() - 1);
+        if let Some(width) = width {
+            while total(&columns) > width
+                && let Some(most) = columns.iter().map(|c| c.dispensable).max()
+                && most > 0
+            {
+                columns.retain(|c| c.dispensable != most);
             }
-            _ => safe.to_owned(),
         }
+        let room = width.map_or(usize::MAX, |width| width.saturating_sub(total(&columns)));
+        for column in columns.iter_mut().filter(|c| c.head == IMAGE) {
+            column.width = column.width.saturating_add(room).min(IMAGE_WIDEST);
+        }
+        Self {
+            columns,
+            width,
+            colour,
+            begun: false,
+        }
+    }
+
+    pub(super) fn row(&mut self, out: &mut impl Write, entry: &Entry) -> io::Result<()> {
+        if !std::mem::replace(&mut self.begun, true) {
+            self.line(out, |column| (column.head.into(), None))?;
+        }
+        let whole = self.width.is_none();
+        self.line(out, |column| {
+            let text = harmless((column.cell)(entry));
+            let text = match column.head {
+                IMAGE if !whole => last_part(text),
+                _ => text,
+            };
+            let colour = (column.head == OUTCOME && self.colour).then(|| colour(&entry.outcome));
+            (text, colour)
+        })?;
+        self.reason(out, entry)
+    }
+
+    fn line<'t>(
+        &'t self,
+        out: &mut impl Write,
+        cell: impl Fn(&'t Column) -> (Cow<'t, str>, Option<&'static str>),
+    ) -> io::Result<()> {
+        let mut line = String::new();
+        let mut blank = 0;
+        for column in &self.columns {
+            let (text, colour) = cell(column);
+            let text = match self.width {
+                Some(_) => fit(&text, column.width),
+                None => text,
+            };
+            line.extend(std::iter::repeat_n(' ', blank));
+            match colour {
+                Some(colour) => line.extend(["\u{1b}[", colour, "m", &text, "\u{1b}[0m"]),
+                None => line.push_str(&text),
+            }
+            blank = GAP + column.width.saturating_sub(text.chars().count());
+        }
+        writeln!(out, "{line}")
+    }
+
+    fn reason(&self, out: &mut impl Write, entry: &Entry) -> io::Result<()> {
+        let Some(reason) = &entry.reason else {
+            return Ok(());
+        };
+        let reason = harmless(reason.as_str().into());
+        let room = self.width.map_or(usize::MAX, |w| {
+            w.saturating_sub(INDENT.len()).max(NARROWEST)
+        });
+        let mut line = String::new();
+        for word in reason.split_whitespace() {
+            let length = line.chars().count();
+            if length > 0 && length + 1 + word.chars().count() > room {
+                writeln!(out, "{INDENT}{line}")?;
+                line.clear();
+            }
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+        writeln!(out, "{INDENT}{line}")
     }
 }
 
-fn line(cells: &[String; 9]) -> String {
-    let padded: Vec<String> = cells
-        .iter()
-        .zip(COLUMNS)
-        .map(|(cell, (_, width))| format!("{cell:width$}"))
-        .collect();
-    padded.join("  ")
+/// `text` with everything that a terminal would obey spelt out.
+fn harmless(text: Cow<'_, str>) -> Cow<'_, str> {
+    if !text.chars().any(obeyed_by_terminals) {
+        return text;
+    }
+    let mut spelt = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        match character {
+            '\n' | '\t' => spelt.push(' '),
+            c if obeyed_by_terminals(c) => spelt.extend(c.escape_unicode()),
+            c => spelt.push(c),
+        }
+    }
+    spelt.into()
 }
 
-fn plain(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| {
-            let escaped = obeyed_by_terminals(c).then(|| c.escape_unicode().to_string());
-            escaped
-                .unwrap_or_else(|| c.to_string())
-                .chars()
-                .collect::<Vec<_>>()
-        })
+fn fit(text: &str, width: usize) -> Cow<'_, str> {
+    if text.chars().count() <= width {
+        return text.into();
+    }
+    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
+    format!("{kept}…").into()
+}
+
+fn or_dash(text: &Option<String>) -> Cow<'_, str> {
+    text.as_deref().unwrap_or("-").into()
+}
+
+/// The repository's last part and the tag: what differs from one row to the next.
+fn last_part(image: Cow<'_, str>) -> Cow<'_, str> {
+    match image.rsplit_once('/') {
+        Some((_, last)) => last.to_owned().into(),
+        None => image,
+    }
+}
+
+fn digest(entry: &Entry) -> Cow<'_, str> {
+    let Some(digest) = &entry.digest else {
+        return "-".into();
+    };
+    let hex = digest
+        .rsplit_once(':')
+        .map_or(digest.as_str(), |(_, hex)| hex);
+    hex.chars().take(12).collect::<String>().into()
+}
+
+/// Ids begin with the time, so that only their end tells neighbours apart.
+fn short_id(id: &str) -> String {
+    let count = id.chars().count();
+    id.chars().skip(count.saturating_sub(8)).collect()
+}
+
+fn time(at: &str) -> String {
+    at.chars()
+        .take(19)
+        .map(|c| if c == 'T' { ' ' } else { c })
         .collect()
 }
 
-/// As [`plain`], so that it stays JSON.
-fn json_safe(json: &str) -> String {
-    let mut safe = String::with_capacity(json.len());
-    for c in json.chars() {
-        if obeyed_by_terminals(c) {
-            safe.push_str(&format!("\\u{:04x}", u32::from(c)));
-        } else {
-            safe.push(c);
-        }
-    }
-    safe
+fn span(ms: Option<u64>) -> Cow<'static, str> {
+    ms.map_or_else(|| "-".into(), |ms| in_words(ms).into())
 }
 
-fn dash() -> String {
-    "-".to_owned()
-}
-
-fn tag(image: &str) -> String {
-    image
-        .rsplit_once(':')
-        .map_or(image, |(_, tag)| tag)
-        .to_owned()
-}
-
-fn digest(digest: &str) -> String {
-    let hex = digest.strip_prefix("sha256:").unwrap_or(digest);
-    hex.chars().take(12).collect()
-}
-
-/// The end of an operation id is what differs.
-fn tail(text: &str, length: usize) -> String {
-    let skipped = text.chars().count().saturating_sub(length);
-    text.chars().skip(skipped).collect()
-}
-
-/// Milliseconds in the unit that reads best.
-pub(super) fn duration(milliseconds: u64) -> String {
-    match milliseconds {
-        0..1000 => format!("{milliseconds} ms"),
-        _ => format!("{}.{} s", milliseconds / 1000, milliseconds % 1000 / 100),
+/// `850 ms`, `2.5 s`, `1 m 05 s`, as people say it.
+pub(super) fn in_words(ms: u64) -> String {
+    match ms {
+        0..1000 => format!("{ms} ms"),
+        1000..60_000 => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
+        _ => format!("{} m {:02} s", ms / 60_000, ms / 1000 % 60),
     }
 }
 
-fn colour(outcome: &str) -> u8 {
+fn colour(outcome: &str) -> &'static str {
     match outcome {
-        "succeeded" => 32,
-        "running" => 36,
-        "failed" | "unknown" => 31,
-        _ => 33,
+        "succeeded" => "32",
+        "failed" => "31",
+        "running" => "36",
+        "abandoned" => "2",
+        _ => "33",
     }
 }

@@ -19,7 +19,7 @@ pub(super) struct Prepared {
     pub(super) platform: Platform,
 }
 
-/// Touches nothing: reads `runtime.env` afresh, checks the binds, the plane, the trail and the engine.
+/// Touches nothing: reads `runtime.env` afresh, checks the binds, the plane and the engine.
 pub(super) async fn preflight(context: &Context) -> Result<Prepared, StepError> {
     let environment = read_env_file(&context.runtime.env_file)
         .await
@@ -36,7 +36,6 @@ pub(super) async fn preflight(context: &Context) -> Result<Prepared, StepError> 
     ] {
         bind_source(variable, path).await.map_err(StepError::Host)?;
     }
-    context.trail.probe().await?;
     let platform = context.engine.platform().await?;
     Ok(Prepared {
         environment,

@@ -56,8 +56,17 @@ impl<'a> Run<'a> {
 
     /// Records the intent. Nothing is started that cannot be recorded.
     async fn begin(&mut self) -> Result<(), Failure> {
-        let event = self.operation_started();
-        if let Err(error) = self.context.trail.append(event).await {
+        // Not only this record must find room, but also the outcome.
+        let recorded = match self.context.trail.probe().await {
+            Ok(()) => self
+                .context
+                .trail
+                .append(self.operation_started())
+                .await
+                .map(drop),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = recorded {
             let reason = format!("nothing was started: the audit trail cannot be written: {error}");
             return Err(Failure {
                 kind: FailureKind::Trail,

@@ -3,9 +3,10 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
-use deploy_agent::audit::{Fingerprinter, OpenOptions, ROTATE_AT, Trail, TrailError};
+use deploy_agent::audit::{Fingerprinter, OpenOptions, ROTATE_AT, TrailError};
 
 use super::Desk;
+use crate::audit_support::trail_open;
 
 #[tokio::test]
 async fn everything_in_it_is_the_agents_alone() {
@@ -59,7 +60,7 @@ async fn a_link_or_a_directory_is_no_trail() {
 #[tokio::test]
 async fn the_other_environments_directory_is_refused() {
     let desk = Desk::with_two_deploys().await;
-    let other = Trail::open(OpenOptions {
+    let other = trail_open(OpenOptions {
         state_directory: desk.state.clone(),
         environment: "prod".to_owned(),
         agent_version: String::new(),

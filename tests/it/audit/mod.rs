@@ -9,6 +9,7 @@ mod rotation;
 
 use std::path::{Path, PathBuf};
 
+use crate::audit_support::trail_open;
 use deploy_agent::audit::{
     Event, OpenOptions, Opened, OperationEnded, OperationKind, OperationStarted, Outcome,
     ROTATE_AT, Requester, RuntimeState, StepStarted, TagRan, Trail, TrailError, Verdict,
@@ -74,7 +75,7 @@ impl Desk {
 }
 
 pub fn open_in(state: &Path, rotate_at: u64) -> Result<(Trail, Opened), TrailError> {
-    Trail::open(OpenOptions {
+    trail_open(OpenOptions {
         state_directory: state.to_owned(),
         environment: "dev".to_owned(),
         agent_version: "0.0.0".to_owned(),

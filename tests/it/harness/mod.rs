@@ -107,10 +107,7 @@ impl World {
 
     /// Logs, trail, ledger, key: whatever the agent wrote. Every world of every test ends with this.
     fn assert_that_no_secret_was_written(&self) {
-        let own = [
-            self.path("runtime.env"),
-            self.path("opt"),
-        ];
+        let own = [self.path("runtime.env"), self.path("opt")];
         for canary in agent::CANARIES {
             let found = found_below(self.directory.path(), canary);
             let leaks: Vec<_> = found
