@@ -23,3 +23,4 @@ mod http_codes;
 mod old_host;
 mod oracle;
 mod scenarios;
+mod supply_chain;
