@@ -13,6 +13,7 @@ on_both_engines!(
     a_full_queue_answers_503_and_status_goes_on,
     a_client_that_leaves_before_its_turn_starts_nothing,
     a_client_that_leaves_during_its_operation_changes_nothing,
+    an_operation_that_waited_its_budget_away_never_starts,
 );
 
 /// A deploy of this image takes the whole grace to be replaced: time for others to queue.
@@ -143,4 +144,24 @@ fn a_client_that_leaves_during_its_operation_changes_nothing(mut world: World) {
     });
     assert_eq!(world.last_outcome()["outcome"], "succeeded");
     assert_eq!(agent.status()["image"], world.image("2.0.0"));
+}
+
+fn an_operation_that_waited_its_budget_away_never_starts(mut world: World) {
+    // The least that the other settings allow: five seconds past what a deploy needs after its pull.
+    world.set("STOP_GRACE_SECONDS", "6");
+    world.set("OPERATION_BUDGET_SECONDS", "37");
+    world.push("1.0.0", &["ignore-term"]);
+    world.push("2.0.0", &["run"]);
+    let agent = world.agent();
+    assert_eq!(agent.deploy(&world.image("1.0.0")).status, 200);
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| agent.deploy(&world.image("2.0.0")));
+        wait_for_step(&world, 1, "stop");
+        let late = agent.deploy(&world.image("1.0.0"));
+        assert_eq!(late.status, 504, "{}", late.body);
+        assert!(late.reason().contains("not started"), "{}", late.body);
+        assert_eq!(running.join().expect("answered").status, 200);
+    });
+    assert_eq!(agent.status()["image"], world.image("2.0.0"));
+    assert_eq!(world.last_outcome()["http"], 504);
 }

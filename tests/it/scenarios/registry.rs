@@ -9,6 +9,7 @@ on_both_engines!(
     credentials_come_from_dockers_config,
     a_token_server_is_asked_with_the_credentials,
     without_credentials_the_registrys_no_is_passed_on,
+    a_login_counts_from_the_next_pull_on,
 );
 
 fn log_in(world: &World) {
@@ -46,4 +47,14 @@ fn without_credentials_the_registrys_no_is_passed_on(world: World) {
     assert!(answer.reason().contains("pull failed"), "{}", answer.body);
     assert!(!answer.body.contains(REGISTRY_PASSWORD));
     assert!(world.container().is_none());
+}
+
+fn a_login_counts_from_the_next_pull_on(world: World) {
+    world.push("1.0.0", &["run"]);
+    world.registry.require_basic("deployer", REGISTRY_PASSWORD);
+    let agent = world.agent();
+    assert_eq!(agent.deploy(&world.image("1.0.0")).status, 502);
+    log_in(&world);
+    let answer = agent.deploy(&world.image("1.0.0"));
+    assert_eq!(answer.status, 200, "{}", answer.body);
 }
