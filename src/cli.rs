@@ -30,6 +30,8 @@ pub enum Command {
     History(HistoryArguments),
     /// Check the audit trail's chain
     Verify(VerifyArguments),
+    /// Remove images that were deployed before and that no container uses; the agent must be stopped meanwhile
+    Prune(PruneArguments),
     /// Read a service token's secret from standard input and print its SHA-256 for the settings
     HashSecret,
 }
@@ -94,6 +96,20 @@ pub struct HistoryArguments {
     /// At most the newest so many operations
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
+}
+
+/// What `prune` removes.
+#[derive(Debug, Args)]
+pub struct PruneArguments {
+    /// Where the settings come from.
+    #[command(flatten)]
+    pub source: SettingsSource,
+    /// How many of the images that ran last are kept, besides those in use
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub keep: usize,
+    /// Remove them; without it they are only listed
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// What `verify` checks.

@@ -30,6 +30,7 @@ pub mod history;
 pub mod http;
 pub mod logging;
 pub mod operation;
+pub mod prune;
 pub mod serve;
 pub mod settings;
 pub mod systemd;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use deploy_agent::cli::{Cli, Command};
-use deploy_agent::{check, cli, logging, serve};
+use deploy_agent::{check, cli, logging, prune, serve};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         Command::Check(from) => check::run(&from).into(),
         Command::History(options) => cli::history(options).into(),
         Command::Verify(options) => cli::verify(options).into(),
+        Command::Prune(arguments) => prune::run(&arguments).into(),
         Command::HashSecret => cli::hash_secret().into(),
     }
 }

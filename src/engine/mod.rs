@@ -7,6 +7,7 @@
 mod connect;
 mod error;
 mod events;
+mod images;
 mod lifecycle;
 mod observe;
 mod pull;
@@ -22,12 +23,15 @@ use crate::settings::EngineSettings;
 
 pub use error::{Effect, EngineError, EngineFault};
 pub use events::{ContainerEvent, EventAction};
+pub use images::StoredImage;
 pub use lifecycle::{ContainerSpec, CreatedContainer, StartedContainer, Vacancy};
 pub use observe::{ContainerId, ContainerStatus, Health, ImageId, Observed};
 pub use pull::{PULL_IDLE, PullProgress, PulledImage};
 
 /// The longest wait for an inspect: a frozen engine or a held socket must not hold the agent.
 pub const INSPECT_DEADLINE: Duration = Duration::from_secs(5);
+/// The longest wait for the removal of an image: its layers are deleted meanwhile.
+pub(crate) const REMOVE_DEADLINE: Duration = Duration::from_secs(120);
 /// The label that says which operation made a container.
 pub const OPERATION_LABEL: &str = "dreichor.deploy-agent.operation";
 

@@ -21,4 +21,5 @@ mod life;
 mod names;
 mod order;
 mod outside;
+mod prune;
 mod registry;
