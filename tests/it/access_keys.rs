@@ -87,7 +87,7 @@ async fn without_any_keys_the_server_cannot_judge_and_says_so_in_time() {
             checks.verdict(&good_token()).await,
             Err(Denied::KeysUnavailable)
         );
-        assert!(begun.elapsed() < Duration::from_secs(10));
+        assert!(begun.elapsed() < Duration::from_secs(30));
     }
 }
 

@@ -45,8 +45,8 @@ pub fn quick() -> RefreshPolicy {
         period: Duration::from_secs(3600),
         retry: Duration::from_secs(3600),
         min_gap: Duration::from_millis(1),
-        deadline: Duration::from_millis(500),
-        patience: Duration::from_secs(2),
+        deadline: Duration::from_secs(3),
+        patience: Duration::from_secs(8),
         validity: Duration::from_secs(3600),
     }
 }

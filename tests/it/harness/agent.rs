@@ -30,12 +30,13 @@ pub struct Agent {
 impl Agent {
     /// Starts the agent and waits until it answers.
     pub fn start(env_file: &Path, port: u16, log: &Path, extra: &[(&str, &str)]) -> Self {
-        let agent = Self::launch(env_file, port, log, extra);
+        let mut agent = Self::launch(env_file, port, log, extra);
         let end = Instant::now() + Duration::from_secs(20);
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            let ended = agent.child.try_wait().expect("waitable");
             assert!(
-                Instant::now() < end,
-                "the agent does not listen:\n{}",
+                ended.is_none() && Instant::now() < end,
+                "the agent does not listen ({ended:?}):\n{}",
                 agent.log()
             );
             std::thread::sleep(Duration::from_millis(10));

@@ -339,10 +339,18 @@ pub fn real_socket() -> PathBuf {
     socket
 }
 
-/// A loopback port that was free a moment ago.
+/// A loopback port that nobody listens on. Below the range from which the kernel takes ports for outgoing connections
+/// and for `bind` to port 0, so that no neighbour gets it before the agent does.
 pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-    listener.local_addr().expect("an address").port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let step = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = 10_000 + (std::process::id().wrapping_mul(137) + step) % 20_000;
+        let port = u16::try_from(port).expect("below 30,000");
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Waits until something holds.
