@@ -7,6 +7,10 @@ use std::time::Duration;
 pub struct Sample(Vec<f64>);
 
 impl Sample {
+    pub const fn new() -> Self {
+        Self(Vec::new())
+    }
+
     pub fn push(&mut self, value: f64) {
         self.0.push(value);
     }

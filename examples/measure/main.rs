@@ -15,8 +15,6 @@ mod staleness;
 mod status;
 mod trail;
 
-use std::path::PathBuf;
-
 use figures::Report;
 use host::Host;
 
@@ -43,11 +41,14 @@ pub struct Effort {
     pub connections: usize,
 }
 
+const USAGE: &str =
+    "usage: examples/benchmark [--long] [deploys] [status] [staleness] [footprint] [trail]";
+
 const SHORT: Effort = Effort {
-    deploy_pairs: 12,
-    status_rounds: 8,
-    status_requests: 13_000,
-    busy_deploys: 6,
+    deploy_pairs: 40,
+    status_rounds: 60,
+    status_requests: 3200,
+    busy_deploys: 8,
     changes: 15,
     starts: 10,
     idle_seconds: 10,
@@ -56,9 +57,9 @@ const SHORT: Effort = Effort {
 };
 
 const LONG: Effort = Effort {
-    deploy_pairs: 60,
-    status_rounds: 30,
-    status_requests: 20_000,
+    deploy_pairs: 150,
+    status_rounds: 300,
+    status_requests: 3200,
     busy_deploys: 20,
     changes: 60,
     starts: 30,
@@ -66,30 +67,57 @@ const LONG: Effort = Effort {
     ..SHORT
 };
 
+/// A part of the benchmark: its name, its title, what it does.
+type Part = (&'static str, &'static str, fn(&Host, Effort, &mut Report));
+
+const PARTS: [Part; 5] = [
+    (
+        "deploys",
+        "Deploys: the agent over the same steps as bare calls on one connection",
+        deploys::measure,
+    ),
+    (
+        "status",
+        "Status: the agent over a bare actix-web route with a constant of the same size",
+        status::measure,
+    ),
+    (
+        "staleness",
+        "Staleness: from the engine's event to the first status that shows it",
+        staleness::measure,
+    ),
+    ("footprint", "Footprint", footprint::measure),
+    ("trail", "Growth of the trail", trail::measure),
+];
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
         ["bare-front", size] => bare_front::serve(size.parse().expect("a number of bytes")),
-        [agent, scratch, name] => measure(agent, scratch, name, SHORT),
-        [agent, scratch, name, "--long"] => measure(agent, scratch, name, LONG),
-        _ => panic!("usage: benchmark AGENT DIRECTORY NAME [--long], see examples/benchmark"),
+        [agent, scratch, name, ref asked @ ..] => {
+            let known = |word: &&str| *word == "--long" || PARTS.iter().any(|part| part.0 == *word);
+            assert!(asked.iter().all(known), "{USAGE}");
+            measure(&Host::furnish(agent.into(), scratch.into(), name), asked);
+        }
+        _ => panic!("{USAGE}"),
     }
 }
 
-fn measure(agent: &str, scratch: &str, name: &str, effort: Effort) {
-    let host = Host::furnish(PathBuf::from(agent), PathBuf::from(scratch), name);
+fn measure(host: &Host, asked: &[&str]) {
+    let effort = if asked.contains(&"--long") {
+        LONG
+    } else {
+        SHORT
+    };
     let mut report = Report::default();
+    let everything = asked.iter().all(|word| *word == "--long");
     host.describe();
-    report.begin("Deploys: the agent over the same steps as bare calls on one connection");
-    deploys::measure(&host, effort, &mut report);
-    report.begin("Status: the agent over a bare actix-web route with a constant of the same size");
-    status::measure(&host, effort, &mut report);
-    report.begin("Staleness: from the engine's event to the first status that shows it");
-    staleness::measure(&host, effort, &mut report);
-    report.begin("Footprint");
-    footprint::measure(&host, effort, &mut report);
-    report.begin("Growth of the trail");
-    trail::measure(&host, effort, &mut report);
+    for (name, title, part) in PARTS {
+        if everything || asked.contains(&name) {
+            report.begin(title);
+            part(host, effort, &mut report);
+        }
+    }
     report.end();
 }

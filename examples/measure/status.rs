@@ -4,8 +4,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::Effort;
-use crate::deploys;
-use crate::engine::Engine;
 use crate::figures::{Goal, Report, Sample};
 use crate::host::{Host, Server, TAGS, status_request};
 use crate::process;
@@ -14,8 +12,8 @@ use crate::process;
 const CONNECTIONS: usize = 32;
 /// Between two requests when only their delay is of interest.
 const PACE: Duration = Duration::from_millis(2);
-/// How long the delays of an idle server are taken.
-const IDLE: Duration = Duration::from_secs(3);
+/// How long the delays of an idle server are taken before each deploy.
+const IDLE: Duration = Duration::from_millis(500);
 
 #[derive(Default)]
 struct Series {
@@ -67,7 +65,7 @@ pub fn measure(host: &Host, effort: Effort, report: &mut Report) {
         bares.processor.shown("us")
     );
     report.figure("processor time a request over the bare route", &details);
-    while_deploying(host, effort, (&agent, &bare), report);
+    while_deploying(host, effort, [&agent, &bare], report);
     full_queue(host, &agent, report);
 }
 
@@ -97,77 +95,70 @@ fn load(server: &Server, requests: usize, series: &mut Series) {
     series.p99.push(delays.quantile(0.99));
 }
 
-/// Delays of requests that come at a steady pace, until told to end.
-fn paced(server: &Server, goes_on: impl Fn() -> bool) -> Sample {
+/// Delays of requests that come at a steady pace to each of the servers in turn, until told to end. What the machine
+/// adds strikes all of them alike.
+fn paced<const N: usize>(servers: [&Server; N], goes_on: impl Fn() -> bool) -> [Sample; N] {
     let request = status_request();
-    let mut connection = server.connect();
-    let mut delays = Sample::default();
+    let mut connections = servers.map(Server::connect);
+    let mut delays = [const { Sample::new() }; N];
     while goes_on() {
-        let asked = Instant::now();
-        let answer = connection.exchange(&request).expect("an answer");
-        assert_eq!(answer.status, 200);
-        delays.push_ms(asked.elapsed());
-        std::thread::sleep(PACE);
+        for (connection, delays) in connections.iter_mut().zip(&mut delays) {
+            let asked = Instant::now();
+            let answer = connection.exchange(&request).expect("an answer");
+            assert_eq!(answer.status, 200);
+            delays.push_ms(asked.elapsed());
+            std::thread::sleep(PACE);
+        }
     }
     delays
 }
 
-fn paced_for(server: &Server, time: Duration) -> Sample {
-    let end = Instant::now() + time;
-    paced(server, || Instant::now() < end)
-}
-
-/// Delays while deploys run; the bare route's while bare deploys run show what the machine itself adds.
-fn while_deploying(host: &Host, effort: Effort, servers: (&Server, &Server), report: &mut Report) {
-    let (agent, bare) = servers;
-    let mut engine = Engine::connect();
-    let [mut idle, mut busy, mut bare_idle, mut bare_busy] =
-        std::array::from_fn(|_| Sample::default());
-    for turn in 0..effort.busy_deploys {
-        let tag = TAGS[turn % 2];
-        let share = IDLE / u32::try_from(effort.busy_deploys).unwrap_or(1);
-        idle.extend(paced_for(agent, share));
-        busy.extend(beside(agent, || {
-            let answer = agent.deploy(host, tag);
-            assert_eq!(answer.status, 200, "{}", answer.text());
-        }));
-        bare_idle.extend(paced_for(bare, share));
-        bare_busy.extend(beside(bare, || deploys::bare(host, &mut engine, tag)));
-    }
-    let p99 = |sample: &Sample| sample.quantile(0.99);
-    let details = format!(
-        "agent {:.2} ms over {:.2} ms idle; the bare route beside bare deploys {:.2} over {:.2} ms, {:.3}",
-        p99(&busy),
-        p99(&idle),
-        p99(&bare_busy),
-        p99(&bare_idle),
-        p99(&bare_busy) / p99(&bare_idle)
-    );
-    let name = "p99 while deploys run over the idle one";
-    report.judged(name, p99(&busy) / p99(&idle), Goal::AtMost(2.0), &details);
-    let over = p99(&busy) / p99(&bare_busy);
-    report.figure(
-        "p99 while deploys run over the bare route's",
-        &format!("{over:.3}"),
-    );
-}
-
-/// Delays beside some work.
-fn beside(server: &Server, work: impl FnOnce()) -> Sample {
+/// The same beside some work.
+fn beside<const N: usize>(servers: [&Server; N], work: impl FnOnce()) -> [Sample; N] {
     let goes_on = AtomicBool::new(true);
     std::thread::scope(|scope| {
-        let delays = scope.spawn(|| paced(server, || goes_on.load(Ordering::Relaxed)));
+        let delays = scope.spawn(|| paced(servers, || goes_on.load(Ordering::Relaxed)));
         work();
         goes_on.store(false, Ordering::Relaxed);
         delays.join().expect("every status was answered")
     })
 }
 
+/// Delays while deploys run over those of an idle agent; the bare route's beside them are what the machine adds.
+fn while_deploying(host: &Host, effort: Effort, servers: [&Server; 2], report: &mut Report) {
+    let mut idle = [const { Sample::new() }; 2];
+    let mut busy = idle.clone();
+    for turn in 0..effort.busy_deploys {
+        let end = Instant::now() + IDLE;
+        let delays = paced(servers, || Instant::now() < end);
+        idle.iter_mut()
+            .zip(delays)
+            .for_each(|(all, these)| all.extend(these));
+        let delays = beside(servers, || {
+            let answer = servers[0].deploy(host, TAGS[turn % 2]);
+            assert_eq!(answer.status, 200, "{}", answer.text());
+        });
+        busy.iter_mut()
+            .zip(delays)
+            .for_each(|(all, these)| all.extend(these));
+    }
+    let [agent_idle, bare_idle] = idle.map(|delays| delays.quantile(0.99));
+    let [agent_busy, bare_busy] = busy.map(|delays| delays.quantile(0.99));
+    let details = format!(
+        "agent {agent_busy:.2} over {agent_idle:.2} ms; the bare route beside it {bare_busy:.2} over {bare_idle:.2} ms, {:.3}",
+        bare_busy / bare_idle
+    );
+    let name = "p99 while deploys run over the idle one";
+    report.judged(name, agent_busy / agent_idle, Goal::AtMost(2.0), &details);
+    let over = format!("{:.3}", agent_busy / bare_busy);
+    report.figure("p99 while deploys run over the bare route's", &over);
+}
+
 /// More deploys at once than the queue holds: status goes on, and the surplus is refused at once.
 fn full_queue(host: &Host, agent: &Server, report: &Report) {
     let mut refused = Sample::default();
     let mut done = 0;
-    let delays = beside(agent, || {
+    let [delays] = beside([agent], || {
         std::thread::scope(|scope| {
             let deploy = || {
                 let begun = Instant::now();
