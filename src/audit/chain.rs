@@ -44,7 +44,7 @@ pub(super) struct Parsed<'a> {
     #[serde(borrow, default)]
     step: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
-    reference: Option<Cow<'a, str>>,
+    pub(super) reference: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     digest: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
@@ -177,7 +177,11 @@ pub(super) fn sha256(bytes: &[u8]) -> String {
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    const DIGITS: [char; 16] = [
+        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
+    ];
+    let digits = |byte: &u8| [byte >> 4, byte & 15].map(|half| DIGITS[usize::from(half)]);
+    bytes.iter().flat_map(digits).collect()
 }
 
 /// The ledger as a file: sorted, so that equal ledgers are equal files.

@@ -13,6 +13,8 @@ pub(super) const TRAIL: &str = "audit.jsonl";
 const LOCK: &str = "lock";
 const STAMP: &str = "environment";
 pub(super) const HEAD: &str = "audit.head";
+/// More than any file of a trail: a bound for reading what somebody else may have put there.
+pub(super) const LARGEST: u64 = 256 * 1024 * 1024;
 
 /// Makes the directory if it is missing and checks that it is the agent's alone.
 pub(super) fn directory(path: &Path) -> Result<(), TrailError> {
@@ -102,18 +104,25 @@ pub(super) fn stamp(directory: &Path, environment: &str) -> Result<(), TrailErro
     }
 }
 
-/// The content of a small private file; none if there is no file.
-pub(super) fn read_bounded(path: &Path) -> Result<Option<Vec<u8>>, TrailError> {
-    let file = match open_private(path, OpenOptions::new().read(true)) {
-        Ok(file) => file,
+/// A private file; none if there is none.
+pub(super) fn open_to_read(path: &Path) -> Result<Option<File>, TrailError> {
+    match open_private(path, OpenOptions::new().read(true)) {
+        Ok(file) => Ok(Some(file)),
         Err(TrailError::Io {
             kind: io::ErrorKind::NotFound,
             ..
-        }) => return Ok(None),
-        Err(error) => return Err(error),
+        }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The content of a small private file; none if there is no file.
+pub(super) fn read_bounded(path: &Path) -> Result<Option<Vec<u8>>, TrailError> {
+    let Some(file) = open_to_read(path)? else {
+        return Ok(None);
     };
     let mut bytes = Vec::new();
-    let read = file.take(256 * 1024 * 1024).read_to_end(&mut bytes);
+    let read = file.take(LARGEST).read_to_end(&mut bytes);
     read.map_err(|error| TrailError::io("read", path, &error))?;
     Ok(Some(bytes))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::chain::{Chain, Parsed, hash_of_line, ledger_to_bytes, sha256};
@@ -10,6 +10,9 @@ use super::error::TrailError;
 use super::event::{Event, LedgerReference, TornLineKeptAside};
 use super::files;
 use super::trail::{KeptAside, LedgerEntry, Receipt};
+
+/// Bytes that are read from a trail at a time.
+const READ_AHEAD: usize = 128 * 1024;
 
 /// What a file of the trail holds.
 pub(super) struct Recovered {
@@ -30,38 +33,55 @@ pub(super) fn recover(directory: &Path) -> Result<Recovered, TrailError> {
     let newest_ended = ended
         .map_err(|error| TrailError::io("list", directory, &error))?
         .pop();
-    let (bytes, continues) = match (files::read_bounded(&path)?, newest_ended) {
-        (Some(bytes), _) => (bytes, None),
-        (None, Some((_, ended))) => (
-            files::read_bounded(&ended)?.unwrap_or_default(),
-            Some(ended),
-        ),
-        (None, None) => (Vec::new(), None),
+    let (file, continues) = match (files::open_to_read(&path)?, newest_ended) {
+        (Some(file), _) => (Some(file), None),
+        (None, Some((_, ended))) => (files::open_to_read(&ended)?, Some(ended)),
+        (None, None) => (None, None),
     };
-    let shown = continues.as_deref().unwrap_or(&path).display().to_string();
-    let mut recovered = read(directory, &bytes, &shown, head.as_ref());
-    let whole = usize::try_from(recovered.length).unwrap_or(usize::MAX);
-    if let (Some(rest), None) = (
-        bytes.get(whole..).filter(|rest| !rest.is_empty()),
-        &continues,
-    ) {
-        recovered.torn = Some(put_aside(directory, &path, rest, &recovered)?);
+    let newest = continues.as_deref().unwrap_or(&path);
+    let shown = newest.display().to_string();
+    let failed = |error| TrailError::io("read", newest, &error);
+    let mut recovered = match &file {
+        Some(file) => {
+            let lines = BufReader::with_capacity(READ_AHEAD, file);
+            read(directory, lines, &shown, head.as_ref()).map_err(failed)?
+        }
+        None => read(directory, io::empty(), &shown, head.as_ref()).map_err(failed)?,
+    };
+    if let (Some(mut file), None) = (file, &continues) {
+        let mut rest = Vec::new();
+        file.seek(SeekFrom::Start(recovered.length))
+            .and_then(|_| file.take(files::LARGEST).read_to_end(&mut rest))
+            .map_err(failed)?;
+        if !rest.is_empty() {
+            recovered.torn = Some(put_aside(directory, &path, &rest, &recovered)?);
+        }
     }
     recovered.continues = continues;
     compare_with_head(&mut recovered, head, &shown);
     Ok(recovered)
 }
 
-fn read(directory: &Path, bytes: &[u8], shown: &str, head: Option<&Receipt>) -> Recovered {
+/// Line by line: what a start takes of memory does not grow with the trail.
+fn read(
+    directory: &Path,
+    mut lines: impl BufRead,
+    shown: &str,
+    head: Option<&Receipt>,
+) -> io::Result<Recovered> {
     let mut chain = Chain::new();
     let mut problems = Vec::new();
-    let mut length = 0;
-    let mut at = 0;
+    let (mut length, mut at, mut number) = (0, 0, 0);
+    let mut line = Vec::new();
     // Lines that are no record: a problem only when a record follows, else they are what a crash left.
     let mut unread: Vec<usize> = Vec::new();
-    let lines = bytes.split_inclusive(|byte| *byte == b'\n');
-    for (number, line) in lines.enumerate().map(|(index, line)| (index + 1, line)) {
-        at += line.len();
+    loop {
+        line.clear();
+        at += lines
+            .by_ref()
+            .take(files::LARGEST)
+            .read_until(b'\n', &mut line)? as u64;
+        number += 1;
         let Some(text) = line.strip_suffix(b"\n") else {
             break;
         };
@@ -86,14 +106,13 @@ fn read(directory: &Path, bytes: &[u8], shown: &str, head: Option<&Receipt>) -> 
         }
         length = at;
     }
-    let length = length as u64;
-    Recovered {
+    Ok(Recovered {
         chain,
         length,
         torn: None,
         problems,
         continues: None,
-    }
+    })
 }
 
 /// Begins with a file that follows another: its first record says where the chain and the ledger stand.
