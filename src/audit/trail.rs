@@ -19,7 +19,7 @@ use super::event::{
 use super::files;
 use super::recovery::recover;
 use super::rejections::Rejections;
-use super::writer::{Message, Writer, continuation};
+use super::writer::{Durability, Message, Writer, continuation};
 
 /// A healthy disk takes thousands of records a second; no operation makes more than some twenty.
 const MOST_WAITING: usize = 1024;
@@ -112,9 +112,9 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn publish_ledger(&self, ledger: &HashMap<String, LedgerEntry>) {
+    pub(super) fn publish_tag(&self, tag: &str, entry: &LedgerEntry) {
         let mut shown = self.ledger.write().unwrap_or_else(PoisonError::into_inner);
-        shown.clone_from(ledger);
+        shown.insert(tag.to_owned(), entry.clone());
     }
 
     pub(super) fn publish_head(&self, head: &Receipt) {
@@ -205,6 +205,19 @@ impl Trail {
     /// Through the answer: the disk refused ([`TrailError::Io`]; nothing of the record stays in the
     /// file), too many records wait, or the trail is closed.
     pub fn append(&self, event: Event) -> Pending {
+        self.queue(event, Durability::Disk)
+    }
+
+    /// Records `event` like [`append`](Self::append), without keeping the disk busy for it: its answer says that it
+    /// is in the file, and the next appended record makes it durable. For what a durable record has announced.
+    ///
+    /// # Errors
+    /// As for [`append`](Self::append).
+    pub fn note(&self, event: Event) -> Pending {
+        self.queue(event, Durability::File)
+    }
+
+    fn queue(&self, event: Event, durability: Durability) -> Pending {
         if let Event::OperationStarted(_) = event {
             let mut rejections = self.shared.rejections.lock();
             let suppressed = rejections.as_mut().map_or_else(|_| None, |r| r.take());
@@ -223,6 +236,7 @@ impl Trail {
         let message = Message::Append {
             at: now(),
             event,
+            durability,
             answer,
         };
         if self.shared.send(message).is_err() {
@@ -312,7 +326,7 @@ impl Trail {
 
 /// The answer to an appended record.
 #[derive(Debug)]
-#[must_use = "a record is durable only when its answer says so"]
+#[must_use = "a record is written only when its answer says so"]
 pub struct Pending(oneshot::Receiver<Result<Receipt, TrailError>>);
 
 impl Future for Pending {

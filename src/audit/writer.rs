@@ -28,11 +28,21 @@ const GROUP: usize = 256;
 
 pub(super) type Answer = oneshot::Sender<Result<Receipt, TrailError>>;
 
+/// What an answer to a record means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Durability {
+    /// It survives a power cut.
+    Disk,
+    /// It is in the file and survives the agent; the next record that asks for the disk takes it along.
+    File,
+}
+
 /// What the handle asks of the writer.
 pub(super) enum Message {
     Append {
         at: String,
         event: Box<Event>,
+        durability: Durability,
         answer: Answer,
     },
     Probe(oneshot::Sender<Result<(), TrailError>>),
@@ -43,6 +53,7 @@ pub(super) enum Message {
 struct Waiting {
     at: String,
     event: Box<Event>,
+    durability: Durability,
     answer: Answer,
 }
 
@@ -98,9 +109,17 @@ impl Writer {
             let mut next = Some(first);
             while let Some(message) = next {
                 match message {
-                    Message::Append { at, event, answer } => {
-                        group.push(Waiting { at, event, answer });
-                    }
+                    Message::Append {
+                        at,
+                        event,
+                        durability,
+                        answer,
+                    } => group.push(Waiting {
+                        at,
+                        event,
+                        durability,
+                        answer,
+                    }),
                     Message::Probe(answer) => {
                         self.write_group(std::mem::take(&mut group));
                         // Whoever asked may have left.
@@ -108,6 +127,9 @@ impl Writer {
                     }
                     Message::Close(answer) => {
                         self.write_group(std::mem::take(&mut group));
+                        if let Err(error) = self.file.sync_data() {
+                            log::error!("audit trail: its end could not be made durable: {error}");
+                        }
                         if let Err(error) = self.head.sync_data() {
                             log::warn!("audit trail: its head could not be made durable: {error}");
                         }
@@ -131,6 +153,7 @@ impl Writer {
         self.write_group(vec![Waiting {
             at,
             event: Box::new(event),
+            durability: Durability::Disk,
             answer,
         }]);
         answered.try_recv().unwrap_or(Err(TrailError::Closed))
@@ -144,7 +167,14 @@ impl Writer {
         let (mut lines, mut answers) = (Vec::new(), Vec::new());
         let mut head = self.chain.head.clone();
         let mut prepared = None;
-        for Waiting { at, event, answer } in group {
+        let mut durability = Durability::File;
+        for Waiting {
+            at,
+            event,
+            durability: asked,
+            answer,
+        } in group
+        {
             // What begins something must be sure that its end can be recorded too.
             if begins(&event) {
                 let ready = prepared.get_or_insert_with(|| self.prepare());
@@ -166,6 +196,9 @@ impl Writer {
                         seq: head.seq + 1,
                         hash: hash_of_line(&line),
                     };
+                    if asked == Durability::Disk {
+                        durability = asked;
+                    }
                     lines.push(line);
                     answers.push((answer, head.clone()));
                 }
@@ -179,7 +212,7 @@ impl Writer {
         let written = if lines.is_empty() {
             Ok(())
         } else {
-            self.write_lines(&lines)
+            self.write_lines(&lines, durability)
         };
         // Before the answers: whoever is answered may ask at once for what was written.
         if written.is_ok() {
@@ -200,8 +233,8 @@ impl Writer {
         }
     }
 
-    /// One write, one fdatasync; of a write that fails nothing stays in the file.
-    fn write_lines(&mut self, lines: &[Vec<u8>]) -> Result<(), TrailError> {
+    /// One write, one fdatasync at most; of a write that fails nothing stays in the file.
+    fn write_lines(&mut self, lines: &[Vec<u8>], durability: Durability) -> Result<(), TrailError> {
         self.clean()?;
         let mut bytes = Vec::with_capacity(lines.iter().map(|line| line.len() + 1).sum());
         for line in lines {
@@ -210,7 +243,10 @@ impl Writer {
         }
         let written = (&self.file)
             .write_all(&bytes)
-            .and_then(|()| rustix::fs::fdatasync(&self.file).map_err(io::Error::from));
+            .and_then(|()| match durability {
+                Durability::Disk => rustix::fs::fdatasync(&self.file).map_err(io::Error::from),
+                Durability::File => Ok(()),
+            });
         if let Err(error) = written {
             self.dirty = true;
             let failed = TrailError::io("write", &self.path, &error);
@@ -239,15 +275,23 @@ impl Writer {
     }
 
     fn learn(&mut self, lines: &[Vec<u8>], answers: &[(Answer, Receipt)]) {
-        for (line, (_, receipt)) in lines.iter().zip(answers) {
+        for line in lines {
             let known = self.chain.ledger.len();
-            if let Some(parsed) = Chain::parse(line) {
-                self.chain.learn(&parsed);
-            }
-            self.chain.head = receipt.clone();
+            let Some(parsed) = Chain::parse(line) else {
+                continue;
+            };
+            self.chain.learn(&parsed);
             if self.chain.ledger.len() > known {
-                self.shared.publish_ledger(&self.chain.ledger);
+                let entered = parsed.reference.as_deref();
+                if let Some((tag, entry)) =
+                    entered.and_then(|tag| self.chain.ledger.get_key_value(tag))
+                {
+                    self.shared.publish_tag(tag, entry);
+                }
             }
+        }
+        if let Some((_, newest)) = answers.last() {
+            self.chain.head = newest.clone();
         }
         self.shared.publish_head(&self.chain.head);
         let text = format!("{:020}:{}\n", self.chain.head.seq, self.chain.head.hash);
@@ -292,6 +336,8 @@ impl Writer {
     /// Goes on in a new file, which begins with where the chain and the ledger stand.
     fn rotate(&mut self) -> Result<(), TrailError> {
         let directory = &self.options.state_directory;
+        let synced = self.file.sync_data();
+        synced.map_err(|error| TrailError::io("write", &self.path, &error))?;
         let ended = files::ended_name(self.chain.head.seq);
         let (line, receipt) = continuation(&self.options, &self.chain, &ended)?;
         let fresh = directory.join(format!("{}.next", files::TRAIL));

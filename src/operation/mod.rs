@@ -106,8 +106,15 @@ impl Step {
         }
     }
 
-    /// Whether the runtime may be down while this step's record is written: its fsync then runs beside the
-    /// engine call, behind the durable intent of the operation and of the stop.
+    /// Whether the step's intent must be on the disk before it begins. The others only look, or come between the stop
+    /// and the start, where the disk's time would be the runtime's downtime: what they do is announced by the durable
+    /// intent of the operation and of the stop, and they are in the file at once.
+    const fn is_announced_on_disk(self) -> bool {
+        matches!(self, Self::Pull | Self::Stop | Self::Halt)
+    }
+
+    /// Whether the runtime may be down while this step's record is written: the record is then written beside the
+    /// engine call.
     const fn is_switch(self) -> bool {
         matches!(self, Self::Remove | Self::Create | Self::Start)
     }

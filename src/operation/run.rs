@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
+use futures_util::future::join;
+
 use super::failure::{Failure, FailureKind, RuntimeState, StepError};
 use super::record::Facts;
 use super::{Context, Done, Request, Step, Ticket, deploy, stop};
@@ -48,8 +50,7 @@ impl<'a> Run<'a> {
             Err(failure) => Err(failure),
         };
         // Before the answer, so that a status asked after it shows this operation.
-        context.watcher.refresh().await;
-        let result = run.end(result).await;
+        let (result, ()) = join(run.end(result), context.watcher.refresh()).await;
         context.activity.send_replace(Activity::default());
         result
     }
@@ -176,7 +177,12 @@ impl<'a> Run<'a> {
         self.context.activity.send_replace(activity);
         log::info!("operation={} {title}: {}", self.ticket.id, step.as_str());
         let begun = Instant::now();
-        let intent = self.context.trail.append(self.step_started(step));
+        let (trail, intent) = (&self.context.trail, self.step_started(step));
+        let intent = if step.is_announced_on_disk() {
+            trail.append(intent)
+        } else {
+            trail.note(intent)
+        };
         let result = if step.is_switch() {
             let result = act.await;
             self.note_unwritten(step, intent.await.err());
@@ -196,7 +202,7 @@ impl<'a> Run<'a> {
         drop(
             self.context
                 .trail
-                .append(self.step_ended(step, took, result.as_ref().err())),
+                .note(self.step_ended(step, took, result.as_ref().err())),
         );
         log::info!(
             "operation={} {title}: {} took {} ms",
