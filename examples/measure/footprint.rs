@@ -37,10 +37,10 @@ pub fn measure(host: &Host, effort: Effort, report: &mut Report) {
         Goal::AtMost(MOST_RESIDENT),
         &threads,
     );
-    let sleeps = process::sleeps(pid);
-    std::thread::sleep(Duration::from_secs(effort.idle_seconds));
-    let woken = (process::sleeps(pid) - sleeps) as f64 / effort.idle_seconds as f64;
-    report.figure("wake-ups a second, idle", &format!("{woken:.1}"));
+    let bare = host.bare_front(128);
+    let woken = woken(&[&agent, &bare], effort.idle_seconds);
+    let details = format!("{:.1}, the bare route {:.1}", woken[0], woken[1]);
+    report.figure("wake-ups a second, idle", &details);
     ask(&agent);
     let resident = process::resident(pid);
     let name = "resident MiB after 100,000 requests";
@@ -50,7 +50,17 @@ pub fn measure(host: &Host, effort: Effort, report: &mut Report) {
         Goal::AtMost(MOST_RESIDENT),
         "32 connections",
     );
-    connections(&agent, effort.connections, report);
+    connections("the agent", &agent, effort.connections, report);
+    connections("the bare route", &bare, effort.connections, report);
+}
+
+/// How often each is woken a second while nothing is asked.
+fn woken(servers: &[&Server], seconds: u64) -> Vec<f64> {
+    let sleeps = || servers.iter().map(|server| process::sleeps(server.pid()));
+    let before: Vec<u64> = sleeps().collect();
+    std::thread::sleep(Duration::from_secs(seconds));
+    let since = sleeps().zip(before).map(|(now, before)| now - before);
+    since.map(|sleeps| sleeps as f64 / seconds as f64).collect()
 }
 
 fn ask(agent: &Server) {
@@ -67,12 +77,12 @@ fn ask(agent: &Server) {
 }
 
 /// Memory and delay with so many kept connections.
-fn connections(agent: &Server, most: usize, report: &Report) {
+fn connections(who: &str, server: &Server, most: usize, report: &Report) {
     let request = status_request();
-    let before = process::resident(agent.pid());
+    let before = process::resident(server.pid());
     let mut open = Vec::with_capacity(most);
     for _ in 0..most {
-        let mut connection = agent.connect();
+        let mut connection = server.connect();
         let answer = connection.exchange(&request).expect("an answer");
         assert_eq!(answer.status, 200);
         open.push(connection);
@@ -83,9 +93,9 @@ fn connections(agent: &Server, most: usize, report: &Report) {
         connection.exchange(&request).expect("an answer");
         delays.push_ms(asked.elapsed());
     }
-    let grown = process::resident(agent.pid()) - before;
+    let grown = process::resident(server.pid()) - before;
     report.figure(
-        &format!("{most} open connections"),
+        &format!("{most} open connections, {who}"),
         &format!(
             "{grown:.1} MiB more, {:.1} KiB each; a status {}",
             grown * 1024.0 / most as f64,
@@ -94,6 +104,6 @@ fn connections(agent: &Server, most: usize, report: &Report) {
     );
     drop(open);
     std::thread::sleep(SETTLE);
-    let left = process::resident(agent.pid());
-    report.figure("resident MiB after they closed", &format!("{left:.2}"));
+    let left = process::resident(server.pid());
+    report.figure("  resident MiB after they closed", &format!("{left:.2}"));
 }

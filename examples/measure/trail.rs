@@ -37,6 +37,8 @@ pub fn measure(host: &Host, effort: Effort, report: &mut Report) {
             sizes.iter().fold(0.0, |a: f64, b| a.max(*b))
         ),
     );
+    // What is still on its way to the disk would be waited for by the first start.
+    rustix::fs::sync();
     let (mut long, mut fresh) = (Sample::default(), Sample::default());
     let mut resident = (0.0, 0.0);
     for turn in 0..STARTS {
