@@ -2,9 +2,6 @@
 
 use std::fs;
 
-/// Ticks a second of `/proc/PID/stat`: fixed at 100 on Linux.
-const TICKS: f64 = 100.0;
-
 fn status_field(path: &str, field: &str) -> Option<u64> {
     let text = fs::read_to_string(path).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix(field))?;
@@ -34,16 +31,12 @@ pub fn threads(pid: u32) -> u64 {
     status_field(&format!("/proc/{pid}/status"), "Threads:").unwrap_or_default()
 }
 
-/// Processor time in seconds so far, in the program and in the kernel for it.
+/// Processor time in microseconds so far, in the program and in the kernel for it.
 pub fn processor_time(pid: u32) -> f64 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("a running process");
-    let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let fields: Vec<&str> = after_name.split_whitespace().collect();
-    let ticks = |at: usize| {
-        fields
-            .get(at)
-            .and_then(|ticks| ticks.parse().ok())
-            .unwrap_or(0.0)
-    };
-    (ticks(11) + ticks(12)) / TICKS
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("a running process");
+    let nanoseconds = tasks.flatten().filter_map(|task| {
+        let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse::<f64>().ok()
+    });
+    nanoseconds.sum::<f64>() / 1e3
 }

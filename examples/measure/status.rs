@@ -11,7 +11,7 @@ use crate::process;
 /// Connections under load, asked all at once by one client thread: the client costs little and is the same for both.
 const CONNECTIONS: usize = 32;
 /// Between two requests when only their delay is of interest.
-const PACE: Duration = Duration::from_millis(2);
+const PACE: Duration = Duration::from_millis(1);
 /// How long the delays of an idle server are taken before each deploy.
 const IDLE: Duration = Duration::from_millis(500);
 
@@ -91,7 +91,7 @@ fn load(server: &Server, requests: usize, series: &mut Series) {
     let done = (turns * CONNECTIONS) as f64;
     series.throughput.push(done / begun.elapsed().as_secs_f64());
     let cpu = process::processor_time(server.pid()) - cpu;
-    series.processor.push(cpu * 1e6 / done);
+    series.processor.push(cpu / done);
     series.p99.push(delays.quantile(0.99));
 }
 

@@ -3,13 +3,14 @@
 //! The writer keeps one of these in step with what it writes; opening and verifying build one by reading.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
 use super::event::{Event, LedgerReference, Unfinished};
-use super::trail::{LedgerEntry, Receipt};
+use super::trail::{Ledger, LedgerEntry, Receipt};
 
 /// `prev` of the very first record.
 pub(super) const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -75,7 +76,7 @@ impl Parsed<'_> {
 pub(super) struct Chain {
     pub(super) head: Receipt,
     pub(super) unfinished: Vec<Unfinished>,
-    pub(super) ledger: HashMap<String, LedgerEntry>,
+    pub(super) ledger: Ledger,
 }
 
 impl Chain {
@@ -87,7 +88,7 @@ impl Chain {
         Self {
             head,
             unfinished: Vec::new(),
-            ledger: HashMap::new(),
+            ledger: Ledger::new(),
         }
     }
 
@@ -149,13 +150,15 @@ impl Chain {
                 if let (Some(reference), Some(image_id)) =
                     (text(&parsed.reference), text(&parsed.image_id))
                 {
-                    let entry = || LedgerEntry {
-                        digest: text(&parsed.digest),
-                        image_id,
-                        first_ran_at: parsed.at.clone().into_owned(),
-                        operation,
+                    let entry = || {
+                        Arc::new(LedgerEntry {
+                            digest: text(&parsed.digest),
+                            image_id,
+                            first_ran_at: parsed.at.clone().into_owned(),
+                            operation,
+                        })
                     };
-                    self.ledger.entry(reference).or_insert_with(entry);
+                    self.ledger.entry(reference.into()).or_insert_with(entry);
                 }
             }
             _ => {}
@@ -185,9 +188,8 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 }
 
 /// The ledger as a file: sorted, so that equal ledgers are equal files.
-pub(super) fn ledger_to_bytes(
-    ledger: &HashMap<String, LedgerEntry>,
-) -> serde_json::Result<Vec<u8>> {
-    let sorted: std::collections::BTreeMap<_, _> = ledger.iter().collect();
+pub(super) fn ledger_to_bytes(ledger: &Ledger) -> serde_json::Result<Vec<u8>> {
+    let entries = ledger.iter().map(|(tag, entry)| (&**tag, &**entry));
+    let sorted: BTreeMap<&str, &LedgerEntry> = entries.collect();
     serde_json::to_vec(&sorted)
 }

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::fs::{self, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::chain::{Chain, Parsed, hash_of_line, ledger_to_bytes, sha256};
 use super::error::TrailError;
 use super::event::{Event, LedgerReference, TornLineKeptAside};
 use super::files;
-use super::trail::{KeptAside, LedgerEntry, Receipt};
+use super::trail::{KeptAside, Ledger, LedgerEntry, Receipt};
 
 /// Bytes that are read from a trail at a time.
 const READ_AHEAD: usize = 128 * 1024;
@@ -133,10 +134,7 @@ fn enter(chain: &mut Chain, directory: &Path, first: &Parsed<'_>, line: &[u8]) -
 }
 
 /// Reads a ledger file and checks that it is the one that was meant.
-pub(super) fn read_ledger(
-    directory: &Path,
-    reference: &LedgerReference,
-) -> Result<HashMap<String, LedgerEntry>, String> {
+pub(super) fn read_ledger(directory: &Path, reference: &LedgerReference) -> Result<Ledger, String> {
     let path = directory.join(Path::new(&reference.file).file_name().unwrap_or_default());
     let named = |problem: &dyn std::fmt::Display| format!("{}: {problem}", path.display());
     let bytes = fs::read(&path).map_err(|error| named(&error))?;
@@ -145,7 +143,10 @@ pub(super) fn read_ledger(
             &"the ledger of tags was changed after it was written",
         ));
     }
-    serde_json::from_slice(&bytes).map_err(|_| named(&"the ledger of tags cannot be read"))
+    let entries: HashMap<String, LedgerEntry> =
+        serde_json::from_slice(&bytes).map_err(|_| named(&"the ledger of tags cannot be read"))?;
+    let shared = |(tag, entry): (String, LedgerEntry)| (tag.into(), Arc::new(entry));
+    Ok(entries.into_iter().map(shared).collect())
 }
 
 /// Writes the ledger as a file of its own; the record that refers to it holds its hash.

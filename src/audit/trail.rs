@@ -94,6 +94,9 @@ pub struct LedgerEntry {
     pub operation: String,
 }
 
+/// The tags that ran, by reference. Writer and readers have a map each, and share what is in it.
+pub(super) type Ledger = HashMap<Arc<str>, Arc<LedgerEntry>>;
+
 /// The trail. Cheap to clone; one thread behind all clones writes.
 #[derive(Debug, Clone)]
 pub struct Trail {
@@ -106,15 +109,15 @@ pub(super) struct Shared {
     messages: Mutex<Option<Sender<Message>>>,
     /// Records that wait to be written.
     pub(super) waiting: AtomicUsize,
-    ledger: RwLock<HashMap<String, LedgerEntry>>,
+    ledger: RwLock<Ledger>,
     head: Mutex<Receipt>,
     rejections: Mutex<Rejections>,
 }
 
 impl Shared {
-    pub(super) fn publish_tag(&self, tag: &str, entry: &LedgerEntry) {
+    pub(super) fn publish_tag(&self, tag: &Arc<str>, entry: &Arc<LedgerEntry>) {
         let mut shown = self.ledger.write().unwrap_or_else(PoisonError::into_inner);
-        shown.insert(tag.to_owned(), entry.clone());
+        shown.insert(Arc::clone(tag), Arc::clone(entry));
     }
 
     pub(super) fn publish_head(&self, head: &Receipt) {
@@ -282,7 +285,7 @@ impl Trail {
     }
 
     /// Under which identity `reference` (`repository:tag`) first ran, if ever.
-    pub fn ledger_lookup(&self, reference: &str) -> Option<LedgerEntry> {
+    pub fn ledger_lookup(&self, reference: &str) -> Option<Arc<LedgerEntry>> {
         let ledger = self
             .shared
             .ledger
