@@ -9,6 +9,7 @@ mod access_support;
 mod access_token;
 mod architecture;
 mod command_line;
+mod counters;
 mod harness;
 mod http_codes;
 mod old_host;
