@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use actix::prelude::*;
+use bytes::Bytes;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::access::Requester;
@@ -129,7 +130,7 @@ impl Agent {
     ///
     /// # Errors
     /// The view is older than its bound.
-    pub fn status(&self) -> Result<Arc<[u8]>, StaleView> {
+    pub fn status(&self) -> Result<Bytes, StaleView> {
         self.view.status_body()
     }
 

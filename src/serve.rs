@@ -66,6 +66,7 @@ pub fn run(source: &SettingsSource) -> Ending {
         }
     };
     keep_secrets_out_of_cores();
+    use_every_descriptor();
     actix::System::new().block_on(serve(settings))
 }
 
@@ -80,6 +81,20 @@ fn keep_secrets_out_of_cores() {
         .and_then(|()| set_dumpable_behavior(DumpableBehavior::NotDumpable));
     if let Err(error) = done {
         log::warn!("core dumps could not be switched off: {error}");
+    }
+}
+
+/// Each connection takes two, and the customary soft limit of 1024 would be reached before the front's own bound: an
+/// operation must find descriptors left for the engine and for files.
+fn use_every_descriptor() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        log::warn!("the limit of open files stays as it is: {error}");
     }
 }
 

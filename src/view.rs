@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
+use bytes::Bytes;
 use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -31,7 +32,7 @@ struct Knowledge {
     shown: Option<Observed>,
     looked_at: Instant,
     looked_at_utc: OffsetDateTime,
-    body: Arc<[u8]>,
+    body: Bytes,
 }
 
 /// The read side of the view: cheap to clone, never blocks.
@@ -92,10 +93,10 @@ impl RuntimeView {
     ///
     /// # Errors
     /// The container was not seen within the bound, or never.
-    pub fn status_body(&self) -> Result<Arc<[u8]>, StaleView> {
+    pub fn status_body(&self) -> Result<Bytes, StaleView> {
         let knowledge = self.knowledge.load();
         match knowledge.as_deref() {
-            Some(known) if known.looked_at.elapsed() <= self.max_age => Ok(Arc::clone(&known.body)),
+            Some(known) if known.looked_at.elapsed() <= self.max_age => Ok(known.body.clone()),
             Some(known) => Err(StaleView {
                 last_seen: known.looked_at_utc.format(&Rfc3339).ok(),
             }),

@@ -7,6 +7,20 @@ use futures_util::{Stream, StreamExt, future};
 use super::Engine;
 use super::error::EngineError;
 
+/// What changes what an inspect shows. Not `kill`: it comes before the end of the process, and an inspect then waits for
+/// that end. Not `exec_…`: a health check makes three of them each time it runs.
+const ACTIONS: [&str; 9] = [
+    "create",
+    "start",
+    "die",
+    "oom",
+    "destroy",
+    "rename",
+    "pause",
+    "unpause",
+    "health_status",
+];
+
 /// Something happened to a container that holds, or held, our name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContainerEvent {
@@ -45,6 +59,7 @@ impl Engine {
         let filters = [
             ("type".to_owned(), vec!["container".to_owned()]),
             ("container".to_owned(), names),
+            ("event".to_owned(), ACTIONS.map(str::to_owned).to_vec()),
         ];
         let options = EventsOptions {
             filters: Some(filters.into()),

@@ -4,13 +4,18 @@ use std::time::SystemTime;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{CONTENT_TYPE, HeaderMap};
+use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderName};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, web};
 
 use super::Front;
 use super::answer::Refusal;
 use crate::access::{Denied, Header, Presented, Requester};
+
+// Parsed once: a lookup by text would parse and copy the name for every request.
+static CLIENT_ID: HeaderName = HeaderName::from_static("cf-access-client-id");
+static CLIENT_SECRET: HeaderName = HeaderName::from_static("cf-access-client-secret");
+static ASSERTION: HeaderName = HeaderName::from_static("cf-access-jwt-assertion");
 
 /// Checks access, then content type, then lets the route act. Unknown routes are guarded alike, so that a caller
 /// without access cannot tell routes apart.
@@ -48,9 +53,9 @@ async fn admit(
     named: bool,
 ) -> Result<Option<Requester>, Refusal> {
     let presented = Presented {
-        client_id: header(headers, "cf-access-client-id"),
-        client_secret: header(headers, "cf-access-client-secret"),
-        assertion: header(headers, "cf-access-jwt-assertion"),
+        client_id: header(headers, &CLIENT_ID),
+        client_secret: header(headers, &CLIENT_SECRET),
+        assertion: header(headers, &ASSERTION),
     };
     let admitted = front
         .access
@@ -66,7 +71,7 @@ async fn admit(
     Ok(named.then(|| admitted.requester()))
 }
 
-fn header<'a>(headers: &'a HeaderMap, name: &'static str) -> Header<'a> {
+fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Header<'a> {
     Header::from_values(headers.get_all(name).map(|value| value.as_bytes()))
 }
 

@@ -70,7 +70,7 @@ pub(super) async fn status(front: web::Data<Front>) -> HttpResponse {
     match front.agent.status() {
         Ok(body) => HttpResponse::Ok()
             .content_type("application/json")
-            .body(web::Bytes::from_owner(body)),
+            .body(body),
         Err(stale) => Refusal::Stale(stale).response(),
     }
 }

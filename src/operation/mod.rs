@@ -106,10 +106,11 @@ impl Step {
         }
     }
 
-    /// Whether the runtime may be down while this step's record is written: its fsync then runs beside the
-    /// engine call, behind the durable intent of the operation and of the stop.
-    const fn is_switch(self) -> bool {
-        matches!(self, Self::Remove | Self::Create | Self::Start)
+    /// Whether the step waits until its intent is on the disk. The others only look, or come between the stop and the
+    /// start, where the disk's time would be the runtime's downtime: what they do is announced by the durable intents
+    /// of the operation and of the stop, and their own records are made durable beside the act.
+    const fn is_announced_on_disk(self) -> bool {
+        matches!(self, Self::Pull | Self::Stop | Self::Halt)
     }
 }
 

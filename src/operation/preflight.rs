@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use futures_util::future::join;
 use tokio::io::AsyncReadExt;
 
 use super::Context;
@@ -21,6 +22,16 @@ pub(super) struct Prepared {
 
 /// Touches nothing: reads `runtime.env` afresh, checks the binds, the plane and the engine.
 pub(super) async fn preflight(context: &Context) -> Result<Prepared, StepError> {
+    // The engine starts programs to tell its version: the host is looked at meanwhile.
+    let (environment, platform) = join(host(context), context.engine.platform()).await;
+    Ok(Prepared {
+        environment: environment?,
+        platform: platform?,
+    })
+}
+
+/// The files and directories of a deploy.
+async fn host(context: &Context) -> Result<RuntimeEnv, StepError> {
     let environment = read_env_file(&context.runtime.env_file)
         .await
         .map_err(StepError::Host)?;
@@ -36,11 +47,7 @@ pub(super) async fn preflight(context: &Context) -> Result<Prepared, StepError> 
     ] {
         bind_source(variable, path).await.map_err(StepError::Host)?;
     }
-    let platform = context.engine.platform().await?;
-    Ok(Prepared {
-        environment,
-        platform,
-    })
+    Ok(environment)
 }
 
 /// Reads and parses `runtime.env`.

@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
+use futures_util::future::join;
+
 use super::failure::{Failure, FailureKind, RuntimeState, StepError};
 use super::record::Facts;
 use super::{Context, Done, Request, Step, Ticket, deploy, stop};
@@ -48,8 +50,7 @@ impl<'a> Run<'a> {
             Err(failure) => Err(failure),
         };
         // Before the answer, so that a status asked after it shows this operation.
-        context.watcher.refresh().await;
-        let result = run.end(result).await;
+        let (result, ()) = join(run.end(result), context.watcher.refresh()).await;
         context.activity.send_replace(Activity::default());
         result
     }
@@ -186,11 +187,7 @@ impl<'a> Run<'a> {
         log::info!("operation={} {title}: {}", self.ticket.id, step.as_str());
         let begun = Instant::now();
         let intent = self.context.trail.append(self.step_started(step));
-        let result = if step.is_switch() {
-            let result = act.await;
-            self.note_unwritten(step, intent.await.err());
-            result
-        } else {
+        let result = if step.is_announced_on_disk() {
             match intent.await {
                 Err(error) if step != Step::Halt => Err(StepError::Trail(error)),
                 // The halt of a bad container is owed even when it cannot be recorded.
@@ -199,6 +196,11 @@ impl<'a> Run<'a> {
                     act.await
                 }
             }
+        } else {
+            // On its way to the disk beside the act. Stopping half-way would leave the runtime down: should the disk
+            // refuse, the outcome's record, which is awaited, decides the answer.
+            drop(intent);
+            act.await
         };
         let took = begun.elapsed();
         // Written in order, and made durable at the latest with the outcome, which is awaited.

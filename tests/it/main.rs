@@ -18,6 +18,7 @@ mod audit_support;
 mod audit_trail;
 mod audit_verify;
 mod command_line;
+mod counters;
 mod credentials;
 mod harness;
 mod http_codes;

@@ -1,0 +1,109 @@
+//! What the agent takes of the host: time to start, memory, wake-ups, its file.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use crate::Effort;
+use crate::figures::{Goal, Report, Sample};
+use crate::host::{Host, Server, status_request};
+use crate::process;
+
+const MOST_RESIDENT: f64 = 12.0;
+const REQUESTS: usize = 100_000;
+const CONNECTIONS: usize = 32;
+/// For what a start leaves to do.
+const SETTLE: Duration = Duration::from_secs(2);
+
+pub fn measure(host: &Host, effort: Effort, report: &mut Report) {
+    let mut ready = Sample::default();
+    for _ in 0..effort.starts {
+        ready.push_ms(host.agent("state").ready_after);
+    }
+    report.figure("start to the first status", &ready.shown("ms"));
+    let bytes = fs::metadata(&host.agent_binary).expect("it was run").len();
+    report.figure(
+        "binary",
+        &format!("{:.2} MiB", bytes as f64 / 1024.0 / 1024.0),
+    );
+
+    let agent = host.agent("state");
+    let pid = agent.pid();
+    std::thread::sleep(SETTLE);
+    let threads = format!("{} threads", process::threads(pid));
+    let resident = process::resident(pid);
+    report.judged(
+        "resident MiB, idle",
+        resident,
+        Goal::AtMost(MOST_RESIDENT),
+        &threads,
+    );
+    let bare = host.bare_front(128);
+    let woken = woken(&[&agent, &bare], effort.idle_seconds);
+    let details = format!("{:.1}, the bare route {:.1}", woken[0], woken[1]);
+    report.figure("wake-ups a second, idle", &details);
+    ask(&agent);
+    let resident = process::resident(pid);
+    let name = "resident MiB after 100,000 requests";
+    report.judged(
+        name,
+        resident,
+        Goal::AtMost(MOST_RESIDENT),
+        "32 connections",
+    );
+    connections("the agent", &agent, effort.connections, report);
+    connections("the bare route", &bare, effort.connections, report);
+}
+
+/// How often each is woken a second while nothing is asked.
+fn woken(servers: &[&Server], seconds: u64) -> Vec<f64> {
+    let sleeps = || servers.iter().map(|server| process::sleeps(server.pid()));
+    let before: Vec<u64> = sleeps().collect();
+    std::thread::sleep(Duration::from_secs(seconds));
+    let since = sleeps().zip(before).map(|(now, before)| now - before);
+    since.map(|sleeps| sleeps as f64 / seconds as f64).collect()
+}
+
+fn ask(agent: &Server) {
+    let request = status_request();
+    let mut connections: Vec<_> = (0..CONNECTIONS).map(|_| agent.connect()).collect();
+    for _ in 0..REQUESTS / CONNECTIONS {
+        for connection in &mut connections {
+            connection.send(&request).expect("sent");
+        }
+        for connection in &mut connections {
+            assert_eq!(connection.receive().expect("an answer").status, 200);
+        }
+    }
+}
+
+/// Memory and delay with so many kept connections.
+fn connections(who: &str, server: &Server, most: usize, report: &Report) {
+    let request = status_request();
+    let before = process::resident(server.pid());
+    let mut open = Vec::with_capacity(most);
+    for _ in 0..most {
+        let mut connection = server.connect();
+        let answer = connection.exchange(&request).expect("an answer");
+        assert_eq!(answer.status, 200);
+        open.push(connection);
+    }
+    let mut delays = Sample::default();
+    for connection in open.iter_mut().take(500) {
+        let asked = Instant::now();
+        connection.exchange(&request).expect("an answer");
+        delays.push_ms(asked.elapsed());
+    }
+    let grown = process::resident(server.pid()) - before;
+    report.figure(
+        &format!("{most} open connections, {who}"),
+        &format!(
+            "{grown:.1} MiB more, {:.1} KiB each; a status {}",
+            grown * 1024.0 / most as f64,
+            delays.shown("ms")
+        ),
+    );
+    drop(open);
+    std::thread::sleep(SETTLE);
+    let left = process::resident(server.pid());
+    report.figure("  resident MiB after they closed", &format!("{left:.2}"));
+}

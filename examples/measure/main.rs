@@ -1,0 +1,123 @@
+//! What the agent costs over the bare engine and over the bare framework; run it with `./examples/benchmark`.
+//!
+//! Everything is measured in one run, agent and bare in turns, because a machine is never equally fast twice:
+//! what counts is the ratio. Loopback only; every wait is bounded.
+
+mod bare_front;
+mod deploys;
+mod engine;
+mod figures;
+mod footprint;
+mod host;
+mod http;
+mod process;
+mod staleness;
+mod status;
+mod trail;
+
+use figures::Report;
+use host::Host;
+
+/// How often things are repeated.
+#[derive(Debug, Clone, Copy)]
+pub struct Effort {
+    /// Pairs of deploys, the agent's and the bare one.
+    pub deploy_pairs: usize,
+    /// Pairs of rounds of status requests.
+    pub status_rounds: usize,
+    /// Requests a round.
+    pub status_requests: usize,
+    /// Deploys under which the status is asked.
+    pub busy_deploys: usize,
+    /// Ends and starts of the container that the status has to show.
+    pub changes: usize,
+    /// Starts of the agent.
+    pub starts: usize,
+    /// Seconds without any request.
+    pub idle_seconds: u64,
+    /// Records in the trail.
+    pub records: usize,
+    /// Open connections.
+    pub connections: usize,
+}
+
+const USAGE: &str =
+    "usage: examples/benchmark [--long] [deploys] [status] [staleness] [footprint] [trail]";
+
+const SHORT: Effort = Effort {
+    deploy_pairs: 40,
+    status_rounds: 60,
+    status_requests: 3200,
+    busy_deploys: 24,
+    changes: 15,
+    starts: 10,
+    idle_seconds: 10,
+    records: 1_000_000,
+    connections: 2000,
+};
+
+const LONG: Effort = Effort {
+    deploy_pairs: 150,
+    status_rounds: 300,
+    status_requests: 3200,
+    busy_deploys: 80,
+    changes: 60,
+    starts: 30,
+    idle_seconds: 30,
+    ..SHORT
+};
+
+/// A part of the benchmark: its name, its title, what it does.
+type Part = (&'static str, &'static str, fn(&Host, Effort, &mut Report));
+
+const PARTS: [Part; 5] = [
+    (
+        "deploys",
+        "Deploys: the agent over the same steps as bare calls on one connection",
+        deploys::measure,
+    ),
+    (
+        "status",
+        "Status: the agent over a bare actix-web route with a constant of the same size",
+        status::measure,
+    ),
+    (
+        "staleness",
+        "Staleness: from the engine's event to the first status that shows it",
+        staleness::measure,
+    ),
+    ("footprint", "Footprint", footprint::measure),
+    ("trail", "Growth of the trail", trail::measure),
+];
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words[..] {
+        ["bare-front", size] => bare_front::serve(size.parse().expect("a number of bytes")),
+        [agent, scratch, name, ref asked @ ..] => {
+            let known = |word: &&str| *word == "--long" || PARTS.iter().any(|part| part.0 == *word);
+            assert!(asked.iter().all(known), "{USAGE}");
+            measure(&Host::furnish(agent.into(), scratch.into(), name), asked);
+        }
+        _ => panic!("{USAGE}"),
+    }
+}
+
+fn measure(host: &Host, asked: &[&str]) {
+    let effort = if asked.contains(&"--long") {
+        LONG
+    } else {
+        SHORT
+    };
+    let mut report = Report::default();
+    let everything = asked.iter().all(|word| *word == "--long");
+    host.describe();
+    for (name, title, part) in PARTS {
+        if everything || asked.contains(&name) {
+            report.begin(title);
+            part(host, effort, &mut report);
+        }
+    }
+    report.end();
+}
