@@ -15,6 +15,7 @@ macro_rules! on_both_engines {
 }
 
 mod contract;
+mod disk;
 mod engine;
 mod failures;
 mod life;
@@ -23,3 +24,4 @@ mod order;
 mod outside;
 mod prune;
 mod registry;
+mod registry_faults;
