@@ -85,6 +85,17 @@ impl EngineError {
         matches!(self.fault, EngineFault::Refused { .. })
     }
 
+    /// Whether the engine said that there is no such container. A bare 404 may come from anything on the way.
+    pub(super) fn says_absent(&self) -> bool {
+        match &self.fault {
+            EngineFault::Refused {
+                status: 404,
+                message,
+            } => message.to_ascii_lowercase().contains("no such container"),
+            _ => false,
+        }
+    }
+
     /// Whether the engine answered with this status.
     pub(super) fn is_status(&self, code: u16) -> bool {
         matches!(self.fault, EngineFault::Refused { status, .. } if status == code)

@@ -111,7 +111,7 @@ impl Engine {
         .await
         {
             Ok(()) => return Ok(()),
-            Err(error) if error.is_status(404) => return Ok(()),
+            Err(error) if error.says_absent() => return Ok(()),
             Err(error) => error,
         };
         let stopped = |shown: Option<&Observed>| shown.is_none_or(|shown| !shown.may_run());
@@ -139,7 +139,7 @@ impl Engine {
         .await
         {
             Ok(()) => return Ok(Vacancy(())),
-            Err(error) if error.is_status(404) => return Ok(Vacancy(())),
+            Err(error) if error.says_absent() => return Ok(Vacancy(())),
             Err(error)
                 if error.is_status(409) && error.to_string().contains("already in progress") =>
             {

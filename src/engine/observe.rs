@@ -135,13 +135,9 @@ impl Engine {
         let Some(found) = self.inspect_raw(name).await? else {
             return Ok(None);
         };
-        // The engine also finds containers by id prefix; only the exact name is ours.
-        if found
-            .name
-            .as_deref()
-            .map(|held| held.trim_start_matches('/'))
-            != Some(name)
-        {
+        // The engine also finds containers by id prefix; only the exact name is ours. No name at all is no answer.
+        let held = found.name.as_deref().ok_or_else(not_understood)?;
+        if held.trim_start_matches('/') != name {
             return Ok(None);
         }
         observed(found).map(Some)
@@ -169,7 +165,7 @@ impl Engine {
         .await
         {
             Ok(found) => Ok(Some(found)),
-            Err(error) if error.is_status(404) => Ok(None),
+            Err(error) if error.says_absent() => Ok(None),
             Err(error) => Err(error.proven_without_effect()),
         }
     }

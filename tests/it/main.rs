@@ -20,6 +20,7 @@ mod audit_verify;
 mod command_line;
 mod counters;
 mod credentials;
+mod faults;
 mod harness;
 mod http_codes;
 mod old_host;
