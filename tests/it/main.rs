@@ -23,6 +23,7 @@ mod credentials;
 mod faults;
 mod harness;
 mod http_codes;
+mod kills;
 mod old_host;
 mod oracle;
 mod scenarios;
