@@ -113,14 +113,14 @@ impl Run<'_> {
         })
     }
 
-    /// Records how the old container ended, before it is removed and cannot be asked any more.
-    pub(super) async fn predecessor_ended(
+    /// How the old container ended: recorded while it can still be asked.
+    pub(super) fn predecessor_ended(
         &self,
         old: &Observed,
         end: Option<End>,
         killed_after_grace: bool,
-    ) {
-        let event = Event::PredecessorEnded(PredecessorEnded {
+    ) -> Event {
+        Event::PredecessorEnded(PredecessorEnded {
             operation: self.ticket.id.clone(),
             container_id: old.id.as_str().to_owned(),
             image: Some(old.image.clone()),
@@ -128,14 +128,7 @@ impl Run<'_> {
             exit_code: end.as_ref().map(|end| end.exit_code),
             oom_killed: end.as_ref().is_some_and(|end| end.oom_killed),
             killed_after_grace,
-        });
-        if let Err(error) = self.context.trail.append(event).await {
-            log::error!(
-                "operation={} the end of container {} is not recorded: {error}",
-                self.ticket.id,
-                old.id
-            );
-        }
+        })
     }
 
     /// The entry of the tag in the ledger: it ran under this digest.

@@ -54,12 +54,23 @@ pub(super) async fn clear(
         run.facts.down();
     }
     let end = end_of(context, &old, &mut events).await;
-    run.predecessor_ended(&old, end, killed_after_grace).await;
+    // On its way before the removal is asked for, durable beside it: the runtime is down now.
+    let ended = run.predecessor_ended(&old, end, killed_after_grace);
+    let recorded = context.trail.append(ended);
     let limit = run.left_but(reserve).min(REMOVE_LIMIT);
-    run.step(Step::Remove, async {
-        Ok::<_, StepError>(context.engine.remove(&old.id, limit).await?)
-    })
-    .await
+    let vacancy = run
+        .step(Step::Remove, async {
+            Ok::<_, StepError>(context.engine.remove(&old.id, limit).await?)
+        })
+        .await;
+    if let Err(error) = recorded.await {
+        log::error!(
+            "operation={} the end of container {} is not recorded: {error}",
+            run.ticket.id,
+            old.id
+        );
+    }
+    vacancy
 }
 
 /// How the old container ended: from the event that the watcher has already, else from an inspect.
