@@ -36,6 +36,15 @@ impl Sample {
         self.quantile(0.5)
     }
 
+    /// The bounds between which the true median lies in 95 of 100 runs, by rank.
+    pub fn confidence(&self) -> (f64, f64) {
+        let reach = 0.98 / (self.0.len() as f64).sqrt();
+        (
+            self.quantile((0.5 - reach).max(0.0)),
+            self.quantile((0.5 + reach).min(1.0)),
+        )
+    }
+
     /// Value by value over another sample that was taken in turns with this one.
     pub fn over(&self, other: &Self) -> Self {
         Self(self.0.iter().zip(&other.0).map(|(a, b)| a / b).collect())
@@ -92,8 +101,9 @@ impl Report {
     pub fn ratio(&mut self, name: &str, pair: (&Sample, &Sample), unit: &str, goal: Goal) {
         let (agent, bare) = pair;
         let pairs = agent.over(bare);
+        let (low, high) = pairs.confidence();
         let details = format!(
-            "pairs {:.3} ({:.3}..{:.3}); agent {}, bare {}",
+            "pairs {:.3}, certain to {low:.3}..{high:.3} ({:.3}..{:.3}); agent {}, bare {}",
             pairs.median(),
             pairs.quantile(0.05),
             pairs.quantile(0.95),
