@@ -128,9 +128,16 @@ impl Refusal {
         if let Self::MethodNotAllowed { allowed } = self {
             response.insert_header(("Allow", allowed.split(' ').next().unwrap_or(allowed)));
         }
-        response.json(ErrorBody {
-            status: "error",
-            reason: &self.reason(),
-        })
+        let body = error_body(&self.reason());
+        response.content_type("application/json").body(body)
     }
+}
+
+/// The contract's failure reply.
+pub(super) fn error_body(reason: &str) -> Vec<u8> {
+    let body = ErrorBody {
+        status: "error",
+        reason,
+    };
+    serde_json::to_vec(&body).expect("a struct of two strings always serialises")
 }

@@ -7,17 +7,26 @@ mod answer;
 mod body;
 mod guard;
 mod handlers;
+mod plain_errors;
 mod presence;
 
+use std::future::ready;
 use std::net::TcpListener;
 use std::time::Duration;
 
-use actix_web::dev::Server;
+use actix_http::HttpService;
+use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, fn_service, map_config};
+use actix_web::body::BoxBody;
+use actix_web::dev::{
+    AppConfig, Extensions, Server, ServiceFactory, ServiceRequest, ServiceResponse,
+};
 use actix_web::middleware::from_fn;
-use actix_web::{App, HttpServer, web};
+use actix_web::rt::net::TcpStream;
+use actix_web::{App, web};
 
 use crate::access::Access;
 use crate::agent::Agent;
+use plain_errors::JsonErrors;
 
 /// cloudflared keeps idle connections to its origin for 90 s; closing earlier would race with a POST.
 const KEEP_ALIVE: Duration = Duration::from_secs(100);
@@ -45,35 +54,73 @@ pub fn serve(
     answer_within: Duration,
 ) -> std::io::Result<Server> {
     let front = web::Data::new(Front { agent, access });
-    let server = HttpServer::new(move || {
-        App::new()
-            .app_data(front.clone())
-            .wrap(from_fn(guard::guard))
-            .service(
-                web::resource("/v1/deploy")
-                    .route(web::post().to(handlers::deploy))
-                    .default_service(web::to(handlers::method_not_allowed)),
-            )
-            .service(
-                web::resource("/v1/status")
-                    .route(web::get().to(handlers::status))
-                    .default_service(web::to(handlers::method_not_allowed)),
-            )
-            .service(
-                web::resource("/v1/stop")
-                    .route(web::post().to(handlers::stop))
-                    .default_service(web::to(handlers::method_not_allowed)),
-            )
-            .default_service(web::to(handlers::not_found))
-    })
-    .workers(WORKERS)
-    .max_connections(CONNECTIONS_PER_WORKER)
-    .keep_alive(KEEP_ALIVE)
-    .client_request_timeout(HEAD_TIMEOUT)
-    .shutdown_timeout(answer_within.as_secs())
-    .disable_signals()
-    .on_connect(presence::remember)
-    .listen(listener)?
-    .run();
-    Ok(server)
+    let builder = Server::build();
+    let ending = builder.graceful_shutdown_signal();
+    let address = listener.local_addr()?;
+    // What `actix_web::HttpServer` puts together, with one more layer: see `plain_errors`.
+    let server = builder.listen("api", listener, move || {
+        let (front, ending) = (front.clone(), ending.clone());
+        let app = map_config(
+            app(front)
+                .into_factory()
+                .map_err(|error: actix_web::Error| error.error_response()),
+            |()| AppConfig::default(),
+        );
+        let http = HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let ending = ending.clone();
+                async move { ending.notified().await }
+            })
+            .keep_alive(KEEP_ALIVE)
+            .client_request_timeout(HEAD_TIMEOUT)
+            .local_addr(address)
+            .on_connect_ext(|connection: &JsonErrors, data: &mut Extensions| {
+                presence::remember(connection.io(), data);
+            })
+            .h1(app);
+        fn_service(|stream: TcpStream| {
+            let peer = stream.peer_addr().ok();
+            ready(Ok((JsonErrors::new(stream), peer)))
+        })
+        .and_then(http)
+    })?;
+    Ok(server
+        .workers(WORKERS)
+        .max_concurrent_connections(CONNECTIONS_PER_WORKER)
+        .shutdown_timeout(answer_within.as_secs())
+        .disable_signals()
+        .run())
+}
+
+/// The three routes behind the guard.
+fn app(
+    front: web::Data<Front>,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<BoxBody>,
+        Error = actix_web::Error,
+        InitError = (),
+    >,
+> {
+    App::new()
+        .app_data(front)
+        .wrap(from_fn(guard::guard))
+        .service(
+            web::resource("/v1/deploy")
+                .route(web::post().to(handlers::deploy))
+                .default_service(web::to(handlers::method_not_allowed)),
+        )
+        .service(
+            web::resource("/v1/status")
+                .route(web::get().to(handlers::status))
+                .default_service(web::to(handlers::method_not_allowed)),
+        )
+        .service(
+            web::resource("/v1/stop")
+                .route(web::post().to(handlers::stop))
+                .default_service(web::to(handlers::method_not_allowed)),
+        )
+        .default_service(web::to(handlers::not_found))
 }

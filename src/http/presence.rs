@@ -3,7 +3,6 @@
 //! actix-web drops a handler when the connection is reset, but not when it is closed in order. Looking at the socket
 //! decides both alike: a client that has closed its side waits for no answer.
 
-use std::any::Any;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Weak};
 
@@ -18,11 +17,8 @@ use crate::actor::ClientGone;
 struct Connection(Arc<OwnedFd>);
 
 /// Called by the server for each connection.
-pub(super) fn remember(io: &dyn Any, data: &mut Extensions) {
+pub(super) fn remember(stream: &TcpStream, data: &mut Extensions) {
     use std::os::fd::AsFd;
-    let Some(stream) = io.downcast_ref::<TcpStream>() else {
-        return;
-    };
     // Without a second descriptor the dropped handler is the only sign, and that is sign enough to go on.
     if let Ok(second) = stream.as_fd().try_clone_to_owned() {
         data.insert(Connection(Arc::new(second)));

@@ -1,0 +1,262 @@
+//! What no pipeline sends: every answer is JSON all the same, status goes on, and memory stays bounded.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use crate::harness::{Agent, Answer, Kind, World, contract_headers, exchange_raw, request_bytes};
+
+fn world() -> (World, Agent) {
+    let world = World::new(Kind::Fake);
+    // Quiet: thousands of requests.
+    let agent = Agent::start(&world.env_file(), world.port, &world.path("agent.log"), &[]);
+    (world, agent)
+}
+
+fn headers() -> String {
+    contract_headers()
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}\r\n"))
+        .collect()
+}
+
+/// Every answer in what came back is whole, framed and JSON.
+fn answers(bytes: &[u8]) -> Vec<Answer> {
+    let mut rest = bytes;
+    let mut found = Vec::new();
+    while !rest.is_empty() {
+        let end = rest
+            .windows(4)
+            .position(|window| window == b"\r\n\r\n")
+            .expect("a head")
+            + 4;
+        let head = String::from_utf8_lossy(&rest[..end]).into_owned();
+        let length = head.lines().find_map(|line| {
+            line.to_ascii_lowercase()
+                .strip_prefix("content-length:")
+                .map(|text| text.trim().parse::<usize>().expect("a number"))
+        });
+        let length = length.expect("a length");
+        let answer = Answer::parse(&rest[..end + length]);
+        answer.json();
+        found.push(answer);
+        rest = &rest[end + length..];
+    }
+    found
+}
+
+#[test]
+fn what_is_no_http_is_answered_in_json() {
+    let (_world, agent) = world();
+    let h = headers();
+    for (what, bytes) in [
+        ("garbage", "\x16\x03\x01\x02\r\n\r\n".to_owned()),
+        ("no version", format!("GET /v1/status\r\n{h}\r\n")),
+        (
+            "another version",
+            format!("GET /v1/status HTTP/9.9\r\n{h}\r\n"),
+        ),
+        (
+            "blank in the path",
+            format!("GET /v1/status x HTTP/1.1\r\n{h}\r\n"),
+        ),
+        (
+            "blank before the colon",
+            format!("GET /v1/status HTTP/1.1\r\nHost : a\r\n{h}\r\n"),
+        ),
+        (
+            "line folding",
+            format!("GET /v1/status HTTP/1.1\r\nA: b\r\n c\r\n{h}\r\n"),
+        ),
+        (
+            "NUL in a header",
+            format!("GET /v1/status HTTP/1.1\r\nA: b\0c\r\n{h}\r\n"),
+        ),
+        (
+            "length that is none",
+            format!("POST /v1/stop HTTP/1.1\r\nContent-Length: ten\r\n{h}\r\n"),
+        ),
+        (
+            "negative length",
+            format!("POST /v1/stop HTTP/1.1\r\nContent-Length: -1\r\n{h}\r\n"),
+        ),
+        (
+            "two lengths",
+            format!(
+                "POST /v1/stop HTTP/1.1\r\nContent-Length: 2\r\nContent-Length: 3\r\n{h}\r\n{{}}"
+            ),
+        ),
+        (
+            "length and chunks",
+            format!(
+                "POST /v1/stop HTTP/1.1\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n{h}\r\n0\r\n\r\n"
+            ),
+        ),
+        (
+            "a coding that is none",
+            format!("POST /v1/stop HTTP/1.1\r\nTransfer-Encoding: xchunked\r\n{h}\r\n0\r\n\r\n"),
+        ),
+        (
+            "chunked twice",
+            format!(
+                "POST /v1/stop HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n{h}\r\n0\r\n\r\n"
+            ),
+        ),
+        (
+            "chunk size that is none",
+            format!("POST /v1/stop HTTP/1.1\r\nTransfer-Encoding: chunked\r\n{h}\r\nzz\r\n\r\n"),
+        ),
+        (
+            "200 headers",
+            format!(
+                "GET /v1/status HTTP/1.1\r\n{}{h}\r\n",
+                "X: y\r\n".repeat(200)
+            ),
+        ),
+        (
+            "a huge header",
+            format!(
+                "GET /v1/status HTTP/1.1\r\nX: {}\r\n{h}\r\n",
+                "y".repeat(300_000)
+            ),
+        ),
+    ] {
+        let begun = Instant::now();
+        let mut stream = TcpStream::connect(("127.0.0.1", agent.port)).expect("connected");
+        stream
+            .set_read_timeout(Some(Duration::from_secs(30)))
+            .expect("a timeout");
+        // A refusal may come before everything was sent.
+        stream.write_all(bytes.as_bytes()).ok();
+        stream.shutdown(std::net::Shutdown::Write).ok();
+        let mut came = Vec::new();
+        stream.read_to_end(&mut came).ok();
+        for answer in answers(&came) {
+            assert!(
+                (400..500).contains(&answer.status),
+                "{what}: {}",
+                answer.head
+            );
+            answer.reason();
+        }
+        assert!(begun.elapsed() < Duration::from_secs(25), "{what}");
+        assert_eq!(
+            agent.status_answer().status,
+            200,
+            "status goes on after: {what}"
+        );
+    }
+}
+
+#[test]
+fn a_smuggled_request_is_not_carried_out() {
+    let (world, agent) = world();
+    let h = headers();
+    let inner = format!("POST /v1/stop HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n{h}\r\n");
+    for bytes in [
+        format!(
+            "GET /v1/status HTTP/1.1\r\nContent-Length: {}\r\nTransfer-Encoding: chunked\r\n{h}\r\n0\r\n\r\n{inner}",
+            inner.len() + 5
+        ),
+        format!(
+            "POST /v1/stop HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: {}\r\n{h}\r\n{inner}",
+            inner.len()
+        ),
+        format!(
+            "POST /v1/deploy HTTP/1.1\r\nTransfer-Encoding: chunked, identity\r\n{h}\r\n{inner}"
+        ),
+    ] {
+        exchange_raw_briefly(agent.port, bytes.as_bytes());
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    let started = world.events("operation_started").len();
+    assert_eq!(started, 0, "nothing of it was carried out");
+}
+
+/// Sends, and reads for a second.
+fn exchange_raw_briefly(port: u16, bytes: &[u8]) -> Vec<u8> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("connected");
+    stream
+        .set_read_timeout(Some(Duration::from_secs(1)))
+        .expect("a timeout");
+    stream.write_all(bytes).ok();
+    let mut came = Vec::new();
+    let mut buffer = [0; 4096];
+    while let Ok(length @ 1..) = stream.read(&mut buffer) {
+        came.extend_from_slice(&buffer[..length]);
+    }
+    came
+}
+
+#[test]
+fn pipelined_requests_are_answered_one_after_the_other() {
+    let (_world, agent) = world();
+    let h = headers();
+    let one = format!("GET /v1/status HTTP/1.1\r\nHost: a\r\n{h}\r\n");
+    let last = format!("GET /v1/status HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{h}\r\n");
+    let came = exchange_raw(agent.port, format!("{}{last}", one.repeat(20)).as_bytes());
+    let answers = answers(&came);
+    assert_eq!(answers.len(), 21);
+    assert!(answers.iter().all(|answer| answer.status == 200));
+    // A broken one behind good ones: the good ones have their answers, and it has its own.
+    let came = exchange_raw(agent.port, format!("{one}{one}BROKEN\r\n\r\n").as_bytes());
+    let codes: Vec<u16> = self::answers(&came)
+        .iter()
+        .map(|answer| answer.status)
+        .collect();
+    assert_eq!(codes, [200, 200, 400]);
+}
+
+#[test]
+fn a_head_that_does_not_come_is_answered_408_in_json() {
+    let (_world, agent) = world();
+    let begun = Instant::now();
+    let came = exchange_raw(agent.port, b"GET /v1/status HTTP/1.1\r\nHost: a\r\n");
+    let answers = answers(&came);
+    assert_eq!(answers[0].status, 408);
+    answers[0].reason();
+    assert!(begun.elapsed() < Duration::from_secs(40));
+}
+
+fn memory_kib(agent: &Agent) -> u64 {
+    let status =
+        std::fs::read_to_string(format!("/proc/{}/status", agent.pid())).expect("readable");
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS"))
+        .expect("a line");
+    line.split_whitespace()
+        .nth(1)
+        .and_then(|text| text.parse().ok())
+        .expect("a number")
+}
+
+#[test]
+fn a_thousand_idle_connections_and_endless_bodies_stop_nobody() {
+    let (_world, agent) = world();
+    let before = memory_kib(&agent);
+    let idle: Vec<TcpStream> = (0..1000)
+        .map(|_| TcpStream::connect(("127.0.0.1", agent.port)).expect("connected"))
+        .collect();
+    let begun = Instant::now();
+    let mut endless: Vec<TcpStream> = Vec::new();
+    for _ in 0..50 {
+        let mut bytes = request_bytes("POST", "/v1/deploy", &contract_headers(), "");
+        let text = String::from_utf8(bytes)
+            .expect("text")
+            .replace("Content-Length: 0", "Content-Length: 999999999");
+        bytes = text.into_bytes();
+        bytes.extend_from_slice(&[b' '; 8192]);
+        let mut stream = TcpStream::connect(("127.0.0.1", agent.port)).expect("connected");
+        stream.write_all(&bytes).expect("sent");
+        endless.push(stream);
+    }
+    for _ in 0..50 {
+        assert_eq!(agent.status_answer().status, 200);
+    }
+    assert!(begun.elapsed() < Duration::from_secs(20));
+    let grown = memory_kib(&agent).saturating_sub(before);
+    assert!(grown < 64 * 1024, "{grown} KiB for a thousand connections");
+    drop((idle, endless));
+    assert_eq!(agent.status_answer().status, 200);
+}
