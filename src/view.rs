@@ -33,6 +33,8 @@ struct Knowledge {
     looked_at: Instant,
     looked_at_utc: OffsetDateTime,
     body: Bytes,
+    /// Something was done to the container since, and nobody has seen what came of it.
+    overtaken: bool,
 }
 
 /// The read side of the view: cheap to clone, never blocks.
@@ -96,7 +98,9 @@ impl RuntimeView {
     pub fn status_body(&self) -> Result<Bytes, StaleView> {
         let knowledge = self.knowledge.load();
         match knowledge.as_deref() {
-            Some(known) if known.looked_at.elapsed() <= self.max_age => Ok(known.body.clone()),
+            Some(known) if !known.overtaken && known.looked_at.elapsed() <= self.max_age => {
+                Ok(known.body.clone())
+            }
             Some(known) => Err(StaleView {
                 last_seen: known.looked_at_utc.format(&Rfc3339).ok(),
             }),
@@ -124,7 +128,20 @@ impl ViewPublisher {
             looked_at: Instant::now(),
             looked_at_utc,
             body,
+            overtaken: false,
         })));
+    }
+
+    /// What was published is no longer true, and what is true is not known.
+    pub fn overtaken(&self) {
+        if let Some(known) = self.view.knowledge.load_full() {
+            self.view.knowledge.store(Some(Arc::new(Knowledge {
+                overtaken: true,
+                shown: known.shown.clone(),
+                body: known.body.clone(),
+                ..*known
+            })));
+        }
     }
 
     /// What was last published.
@@ -162,6 +179,21 @@ mod tests {
         publisher.publish(None);
         let body = view.status_body().expect("fresh");
         assert_eq!(&*body, br#"{"container_name":"x-dev","running":false}"#);
+    }
+
+    #[test]
+    fn a_view_that_an_operation_has_overtaken_is_not_served_until_the_next_look() {
+        let (publisher, view) = pair(Duration::from_secs(15));
+        publisher.publish(None);
+        publisher.overtaken();
+        assert!(
+            view.status_body()
+                .expect_err("overtaken")
+                .last_seen
+                .is_some()
+        );
+        publisher.publish(None);
+        assert!(view.status_body().is_ok());
     }
 
     #[test]

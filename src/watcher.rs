@@ -25,7 +25,7 @@ const EVENT_BUFFER: usize = 64;
 /// What operations ask of the watcher.
 #[derive(Clone)]
 pub struct WatcherHandle {
-    refresh: mpsc::Sender<oneshot::Sender<()>>,
+    refresh: mpsc::Sender<Refresh>,
     events: broadcast::Sender<ContainerEvent>,
     quiet: Arc<AtomicBool>,
 }
@@ -33,22 +33,30 @@ pub struct WatcherHandle {
 /// Keeps the watcher from calling the engine at each event while it lives; what an event says is still shown.
 pub struct QuietGuard(Arc<AtomicBool>);
 
+/// A look that somebody waits for.
+struct Refresh {
+    done: oneshot::Sender<()>,
+    /// The container is not what it was: if the look fails, the view is not served until one succeeds.
+    changed: bool,
+}
+
 /// The task beside the actor.
 pub struct Watcher {
     engine: Engine,
     publisher: ViewPublisher,
     poll: Duration,
-    refresh: mpsc::Receiver<oneshot::Sender<()>>,
+    refresh: mpsc::Receiver<Refresh>,
     events: broadcast::Sender<ContainerEvent>,
     quiet: Arc<AtomicBool>,
     reachable: Option<bool>,
 }
 
 impl WatcherHandle {
-    /// Looks now and returns when the view shows it, or when the look has failed.
-    pub async fn refresh(&self) {
+    /// Looks now and returns when the view shows it, or when the look has failed. `changed` says that what the view
+    /// showed so far is no longer true.
+    pub async fn refresh(&self, changed: bool) {
         let (done, looked) = oneshot::channel();
-        if self.refresh.send(done).await.is_ok() {
+        if self.refresh.send(Refresh { done, changed }).await.is_ok() {
             // A dropped reply means that the watcher is gone, and the process with it.
             drop(looked.await);
         }
@@ -128,7 +136,8 @@ impl Watcher {
             tokio::select! {
                 biased;
                 asked = self.refresh.recv() => match asked {
-                    Some(done) => self.look_for(done).await,
+                    // A look that failed is soon followed by another.
+                    Some(asked) => if !self.look_for(asked).await { next_look = Instant::now() },
                     None => return false,
                 },
                 event = stream.next() => match event {
@@ -151,7 +160,7 @@ impl Watcher {
         loop {
             tokio::select! {
                 asked = self.refresh.recv() => match asked {
-                    Some(done) => self.look_for(done).await,
+                    Some(asked) => drop(self.look_for(asked).await),
                     None => return false,
                 },
                 () = sleep_until(until) => return true,
@@ -174,13 +183,18 @@ impl Watcher {
         !self.quiet.load(Ordering::Relaxed)
     }
 
-    async fn look_for(&mut self, done: oneshot::Sender<()>) {
-        self.look().await;
+    /// Whether the look succeeded.
+    async fn look_for(&mut self, Refresh { done, changed }: Refresh) -> bool {
+        let seen = self.look().await;
+        if changed && !seen {
+            self.publisher.overtaken();
+        }
         // The operation that asked may have been cancelled by the process's end.
         done.send(()).ok();
+        seen
     }
 
-    async fn look(&mut self) {
+    async fn look(&mut self) -> bool {
         let looked = self.engine.inspect_name().await;
         let reachable = looked.is_ok();
         match looked {
@@ -194,5 +208,6 @@ impl Watcher {
             log::info!("the Docker engine answers again");
         }
         self.reachable = Some(reachable);
+        reachable
     }
 }

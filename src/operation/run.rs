@@ -50,7 +50,8 @@ impl<'a> Run<'a> {
             Err(failure) => Err(failure),
         };
         // Before the answer, so that a status asked after it shows this operation.
-        let (result, ()) = join(run.end(result), context.watcher.refresh()).await;
+        let touched = run.touched;
+        let (result, ()) = join(run.end(result), context.watcher.refresh(touched)).await;
         context.activity.send_replace(Activity::default());
         result
     }
