@@ -370,7 +370,8 @@ pub fn found_below(directory: &Path, needle: &str) -> Vec<PathBuf> {
         if kind.is_dir() && !path.ends_with("engine") {
             found.extend(found_below(&path, needle));
         } else if kind.is_file() {
-            let bytes = std::fs::read(&path).expect("readable");
+            // A file that is replaced at this moment is read under its name the next time.
+            let bytes = std::fs::read(&path).unwrap_or_default();
             if String::from_utf8_lossy(&bytes).contains(needle) {
                 found.push(path);
             }
