@@ -1,0 +1,151 @@
+//! Where the key set comes from, and one bounded attempt to get it.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper_rustls::{ConfigBuilderExt, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use rustls::ClientConfig;
+use rustls::crypto::aws_lc_rs::default_provider;
+use thiserror::Error;
+use tokio::io::AsyncReadExt;
+
+/// Cloudflare's key set has about 5 KiB.
+const BODY_LIMIT: usize = 256 * 1024;
+
+/// Where the key set comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeySource {
+    /// An `https://` address, or `http://127.0.0.1`.
+    Url(String),
+    /// A local file, for hosts without a way out.
+    File(PathBuf),
+}
+
+impl fmt::Display for KeySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url(url) => f.write_str(url),
+            Self::File(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+impl KeySource {
+    /// An address that a key set may be trusted from: over TLS, or from this very host.
+    pub(crate) fn parse(value: &str) -> Option<Self> {
+        if let Some(path) = value.strip_prefix("file:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            return path
+                .starts_with('/')
+                .then(|| Self::File(PathBuf::from(path)));
+        }
+        let rest = value.strip_prefix("https://").or_else(|| {
+            let rest = value.strip_prefix("http://127.0.0.1")?;
+            // Not http://127.0.0.1.elsewhere.example and not http://127.0.0.1@elsewhere.example.
+            matches!(rest.bytes().next(), None | Some(b':' | b'/')).then_some(value.split_at(7).1)
+        })?;
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let valid = !authority.is_empty()
+            && !authority.contains('@')
+            && rest.bytes().all(|byte| byte.is_ascii_graphic());
+        valid.then(|| Self::Url(value.to_owned()))
+    }
+}
+
+/// Why one attempt brought nothing. Holds no part of what the other side sent.
+#[derive(Debug, Error)]
+pub(crate) enum FetchError {
+    #[error("the address is not valid")]
+    Address,
+    #[error("no whole answer within {0:?}")]
+    Deadline(Duration),
+    #[error("no trusted certificate authorities were found on this host")]
+    Roots,
+    #[error("the server could not be reached or broke off")]
+    Transport(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("the server answered {0} instead of 200")]
+    Status(u16),
+    #[error("the answer is longer than {} KiB", BODY_LIMIT / 1024)]
+    TooLong,
+    #[error("the file could not be read: {0}")]
+    File(std::io::ErrorKind),
+}
+
+/// One attempt. Redirects are not followed: the key set lives at one address, and a redirect to a login
+/// page is the usual sign of a wrong one.
+///
+/// Cancel-safe.
+pub(crate) async fn fetch(source: &KeySource, deadline: Duration) -> Result<Vec<u8>, FetchError> {
+    let attempt = async {
+        match source {
+            KeySource::Url(url) => fetch_url(url).await,
+            KeySource::File(path) => read_file(path).await,
+        }
+    };
+    tokio::time::timeout(deadline, attempt)
+        .await
+        .unwrap_or(Err(FetchError::Deadline(deadline)))
+}
+
+async fn read_file(path: &PathBuf) -> Result<Vec<u8>, FetchError> {
+    let failed = |error: std::io::Error| FetchError::File(error.kind());
+    let file = tokio::fs::File::open(path).await.map_err(failed)?;
+    let mut content = Vec::new();
+    file.take(BODY_LIMIT as u64 + 1)
+        .read_to_end(&mut content)
+        .await
+        .map_err(failed)?;
+    if content.len() > BODY_LIMIT {
+        return Err(FetchError::TooLong);
+    }
+    Ok(content)
+}
+
+/// A fresh client each time: at one fetch an hour nothing is gained by keeping connections, and a renewed
+/// bundle of authorities is seen without a restart.
+async fn fetch_url(url: &str) -> Result<Vec<u8>, FetchError> {
+    let address = url.parse().map_err(|_| FetchError::Address)?;
+    let tls = HttpsConnectorBuilder::new().with_tls_config(tls_config(url).await?);
+    let connector = match url.starts_with("https://") {
+        true => tls.https_only(),
+        false => tls.https_or_http(),
+    };
+    let client: Client<_, Empty<&'static [u8]>> =
+        Client::builder(TokioExecutor::new()).build(connector.enable_http1().build());
+    let response = client
+        .get(address)
+        .await
+        .map_err(|error| FetchError::Transport(error.into()))?;
+    if response.status().as_u16() != 200 {
+        return Err(FetchError::Status(response.status().as_u16()));
+    }
+    match Limited::new(response.into_body(), BODY_LIMIT)
+        .collect()
+        .await
+    {
+        Ok(body) => Ok(body.to_bytes().to_vec()),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(FetchError::TooLong),
+        Err(error) => Err(FetchError::Transport(error)),
+    }
+}
+
+/// Reads the host's authorities off the async threads; a loopback address needs none.
+async fn tls_config(url: &str) -> Result<ClientConfig, FetchError> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| FetchError::Transport(error.into()))?;
+    if !url.starts_with("https://") {
+        let none = rustls::RootCertStore::empty();
+        return Ok(builder.with_root_certificates(none).with_no_client_auth());
+    }
+    let builder = tokio::task::spawn_blocking(|| builder.with_native_roots())
+        .await
+        .map_err(|_| FetchError::Roots)?
+        .map_err(|_| FetchError::Roots)?;
+    Ok(builder.with_no_client_auth())
+}

@@ -1,0 +1,112 @@
+//! What a caller shows, as a borrowed view, and who it turned out to be.
+
+use std::fmt;
+
+/// Longer names are cut: they go into every record of the audit trail.
+const NAME_LIMIT: usize = 128;
+
+/// Names of the headers, as the contract writes them.
+pub(crate) const CLIENT_ID: &str = "CF-Access-Client-Id";
+pub(crate) const CLIENT_SECRET: &str = "CF-Access-Client-Secret";
+pub(crate) const ASSERTION: &str = "Cf-Access-Jwt-Assertion";
+
+/// One header of a request, as often as it came.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub enum Header<'a> {
+    /// Not there.
+    #[default]
+    Absent,
+    /// There once.
+    Once(&'a [u8]),
+    /// There more than once, equal or not.
+    Repeated,
+}
+
+impl<'a> Header<'a> {
+    /// The header with these values, in any order.
+    pub fn from_values(values: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let mut values = values.into_iter();
+        match (values.next(), values.next()) {
+            (None, _) => Self::Absent,
+            (Some(value), None) => Self::Once(value),
+            (Some(_), Some(_)) => Self::Repeated,
+        }
+    }
+}
+
+/// Tells whether it is there, never what it holds.
+impl fmt::Debug for Header<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Absent => "Absent",
+            Self::Once(_) => "Once([redacted])",
+            Self::Repeated => "Repeated",
+        })
+    }
+}
+
+/// The three headers that the checks look at.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Presented<'a> {
+    /// `CF-Access-Client-Id`
+    pub client_id: Header<'a>,
+    /// `CF-Access-Client-Secret`
+    pub client_secret: Header<'a>,
+    /// `Cf-Access-Jwt-Assertion`
+    pub assertion: Header<'a>,
+}
+
+/// A request that passed. Borrowed, so that a route that records nobody pays nothing.
+#[derive(Debug)]
+pub struct Admitted<'a> {
+    pub(crate) client_id: Option<&'a [u8]>,
+    pub(crate) common_name: Option<String>,
+    pub(crate) pinned: bool,
+}
+
+impl Admitted<'_> {
+    /// The caller as the audit trail and the log name it: bounded and printable, whatever was sent.
+    pub fn requester(&self) -> Requester {
+        Requester {
+            client_id: self.client_id.map(printable),
+            common_name: self
+                .common_name
+                .as_deref()
+                .map(|name| printable(name.as_bytes())),
+            pinned: self.pinned,
+        }
+    }
+}
+
+/// Who asked. Holds no secret; safe to log and to record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Requester {
+    /// The client id header: what the caller claims, proven only when [`Requester::pinned`].
+    pub client_id: Option<String>,
+    /// The client id that the verified assertion names.
+    pub common_name: Option<String>,
+    /// Id and secret matched a pinned token.
+    pub pinned: bool,
+}
+
+impl Requester {
+    /// The best proven name: the assertion's, else the header's.
+    pub fn name(&self) -> &str {
+        self.common_name
+            .as_deref()
+            .or(self.client_id.as_deref())
+            .unwrap_or("unnamed")
+    }
+}
+
+/// Visible ASCII only: a control character could forge a log line, a look-alike letter a name.
+fn printable(bytes: &[u8]) -> String {
+    let visible = |byte: &u8| {
+        if byte.is_ascii_graphic() {
+            char::from(*byte)
+        } else {
+            '?'
+        }
+    };
+    bytes.iter().take(NAME_LIMIT).map(visible).collect()
+}

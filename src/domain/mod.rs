@@ -1,0 +1,13 @@
+//! The nouns of the contract: parsed once, valid from then on. No I/O, no async.
+
+mod container_name;
+mod environment;
+mod execution_plane;
+mod image;
+mod runtime_env;
+
+pub use container_name::{ContainerName, ContainerNameError};
+pub use environment::{Environment, UnknownEnvironment};
+pub use execution_plane::{AllowedPlanes, PlaneError};
+pub use image::{ImageError, ImageReference, Repository, RepositoryError, Tag};
+pub use runtime_env::{RuntimeEnv, RuntimeEnvError};

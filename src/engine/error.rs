@@ -1,0 +1,164 @@
+//! What the engine's failures mean to an operation. Answers first: did it surely not happen, or may it have?
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+/// The longest piece of an engine's or registry's own words that is passed on.
+const LONGEST_QUOTE: usize = 300;
+
+/// A failed call, with what is known about its effect.
+#[derive(Debug, Clone, Error)]
+#[error("{fault}")]
+pub struct EngineError {
+    /// What went wrong.
+    pub fault: EngineFault,
+    /// Whether the call may have taken effect, or may still do so.
+    pub effect: Effect,
+}
+
+/// Whether a failed call changed anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// It surely did not happen.
+    None,
+    /// The answer was lost, and looking could not tell.
+    Unknown,
+}
+
+/// What went wrong with a call. Texts are bounded and hold no control characters.
+#[derive(Debug, Clone, Error)]
+pub enum EngineFault {
+    /// No connection: the engine is absent, or `DOCKER_HOST` is wrong.
+    #[error("the Docker engine cannot be reached")]
+    Unreachable,
+    /// The engine, or a registry through it, said no.
+    #[error("{message}")]
+    Refused {
+        /// HTTP status of the engine; 200 for an error inside a pull's stream.
+        status: u16,
+        /// The engine's words.
+        message: String,
+    },
+    /// No answer in time.
+    #[error("no answer from the Docker engine within {} s", .0.as_secs())]
+    Deadline(Duration),
+    /// The pull made no progress for this long.
+    #[error("the pull made no progress for {} s", .0.as_secs())]
+    Stalled(Duration),
+    /// The connection broke, or the answer made no sense.
+    #[error("the answer of the Docker engine was lost or not understood")]
+    BrokenAnswer,
+    /// The engine's answer does not say what the step needs to know.
+    #[error("{0}")]
+    Unproven(String),
+}
+
+impl EngineError {
+    /// A failure that changed nothing.
+    pub(super) fn without_effect(fault: EngineFault) -> Self {
+        Self {
+            fault,
+            effect: Effect::None,
+        }
+    }
+
+    /// A deadline that ran out while the call may go on in the engine.
+    #[must_use]
+    pub fn deadline(after: Duration) -> Self {
+        Self {
+            fault: EngineFault::Deadline(after),
+            effect: Effect::Unknown,
+        }
+    }
+
+    /// The same failure after an inspect showed that nothing happened.
+    pub(super) fn proven_without_effect(self) -> Self {
+        Self {
+            effect: Effect::None,
+            ..self
+        }
+    }
+
+    /// Whether the engine answered at all.
+    pub(super) fn answered(&self) -> bool {
+        matches!(self.fault, EngineFault::Refused { .. })
+    }
+
+    /// Whether the engine answered with this status.
+    pub(super) fn is_status(&self, code: u16) -> bool {
+        matches!(self.fault, EngineFault::Refused { status, .. } if status == code)
+    }
+}
+
+impl From<bollard::errors::Error> for EngineError {
+    fn from(error: bollard::errors::Error) -> Self {
+        use bollard::errors::Error as Bollard;
+        log::debug!("engine call failed: {}", variant(&error));
+        let (fault, effect) = match error {
+            // A 4xx is a refusal; behind a 5xx the engine may have done half of it.
+            Bollard::DockerResponseServerError {
+                status_code,
+                message,
+            } => {
+                let effect = if status_code < 500 {
+                    Effect::None
+                } else {
+                    Effect::Unknown
+                };
+                (
+                    EngineFault::Refused {
+                        status: status_code,
+                        message: quote(&message),
+                    },
+                    effect,
+                )
+            }
+            Bollard::DockerStreamError { error } => (
+                EngineFault::Refused {
+                    status: 200,
+                    message: quote(&error),
+                },
+                Effect::None,
+            ),
+            Bollard::SocketNotFoundError(_) | Bollard::UnsupportedURISchemeError { .. } => {
+                (EngineFault::Unreachable, Effect::None)
+            }
+            Bollard::HyperLegacyError { err } if err.is_connect() => {
+                (EngineFault::Unreachable, Effect::None)
+            }
+            Bollard::CertPathError { .. }
+            | Bollard::CertParseError { .. }
+            | Bollard::CertMultipleKeys { .. }
+            | Bollard::NoHomePathError => (EngineFault::Unreachable, Effect::None),
+            // Bollard's enum is foreign and grows: whatever else it says, no answer was understood.
+            _ => (EngineFault::BrokenAnswer, Effect::Unknown),
+        };
+        Self { fault, effect }
+    }
+}
+
+/// The error's kind without its content: bodies may quote the container's environment.
+fn variant(error: &bollard::errors::Error) -> String {
+    let debug = format!("{error:?}");
+    debug
+        .chars()
+        .take_while(|c| c.is_ascii_alphanumeric())
+        .collect()
+}
+
+/// Foreign words on one line of bounded length.
+fn quote(message: &str) -> String {
+    let flat: String = message
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    let flat = flat.trim();
+    if flat.is_empty() {
+        return "the Docker engine refused without saying why".to_owned();
+    }
+    match flat.char_indices().nth(LONGEST_QUOTE) {
+        Some((cut, _)) => format!("{}…", &flat[..cut]),
+        None => flat.to_owned(),
+    }
+}

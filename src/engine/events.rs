@@ -1,0 +1,82 @@
+//! The engine's event stream of our container. Events are hints: they are lost under pressure and at restarts.
+
+use bollard::models::EventMessage;
+use bollard::query_parameters::EventsOptions;
+use futures_util::{Stream, StreamExt, future};
+
+use super::Engine;
+use super::error::EngineError;
+
+/// Something happened to a container that holds, or held, our name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerEvent {
+    /// Full id of the container.
+    pub container: String,
+    /// What happened.
+    pub action: EventAction,
+}
+
+/// The actions that an operation asks about; all others only say "look again".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventAction {
+    /// Its process ended with this code.
+    Died {
+        /// Of the process; none if the engine did not say.
+        exit_code: Option<i64>,
+    },
+    /// The kernel killed it, or part of it, for memory.
+    OutOfMemory,
+    /// A health check changed its verdict.
+    HealthChanged,
+    /// Anything else.
+    Other,
+}
+
+impl Engine {
+    /// Subscribes to the events of our name. Nothing is subscribed before the stream is first polled.
+    ///
+    /// # Errors
+    /// The stream yields one error and ends when the connection breaks. A frozen engine gives no sign at all.
+    pub fn events(
+        &self,
+    ) -> Result<impl Stream<Item = Result<ContainerEvent, EngineError>> + Unpin + use<>, EngineError>
+    {
+        let names = vec![self.inner.name.as_str().to_owned()];
+        let filters = [
+            ("type".to_owned(), vec!["container".to_owned()]),
+            ("container".to_owned(), names),
+        ];
+        let options = EventsOptions {
+            filters: Some(filters.into()),
+            ..EventsOptions::default()
+        };
+        let stream = self.client()?.events(Some(options)).boxed();
+        Ok(stream.filter_map(|message| {
+            future::ready(
+                message
+                    .map(container_event)
+                    .map_err(EngineError::from)
+                    .transpose(),
+            )
+        }))
+    }
+}
+
+fn container_event(message: EventMessage) -> Option<ContainerEvent> {
+    let actor = message.actor?;
+    let exit_code = actor
+        .attributes
+        .as_ref()
+        .and_then(|attributes| attributes.get("exitCode"))
+        .and_then(|code| code.parse().ok());
+    let action = match message.action.as_deref()? {
+        "die" => EventAction::Died { exit_code },
+        "oom" => EventAction::OutOfMemory,
+        health if health.starts_with("health_status") => EventAction::HealthChanged,
+        _ => EventAction::Other,
+    };
+    Some(ContainerEvent {
+        container: actor.id?,
+        action,
+    })
+}

@@ -1,0 +1,101 @@
+//! The Docker Engine: the only part that knows bollard.
+//!
+//! Verbs converge ("already so" is success), look once when an answer was lost, and hand out proofs: a
+//! [`PulledImage`] for a pull that is proven, a [`Vacancy`] for a name that is free, a [`CreatedContainer`] for
+//! the start. Every verb has a deadline of its own, because bollard's covers response headers only.
+
+mod connect;
+mod error;
+mod events;
+mod lifecycle;
+mod observe;
+mod pull;
+
+use std::future::Future;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bollard::Docker;
+
+use crate::domain::ContainerName;
+use crate::settings::EngineSettings;
+
+pub use error::{Effect, EngineError, EngineFault};
+pub use events::{ContainerEvent, EventAction};
+pub use lifecycle::{ContainerSpec, CreatedContainer, StartedContainer, Vacancy};
+pub use observe::{ContainerId, ContainerStatus, Health, ImageId, Observed};
+pub use pull::{PULL_IDLE, PullProgress, PulledImage};
+
+/// The longest wait for an inspect: a frozen engine or a held socket must not hold the agent.
+pub const INSPECT_DEADLINE: Duration = Duration::from_secs(5);
+/// The label that says which operation made a container.
+pub const OPERATION_LABEL: &str = "dreichor.deploy-agent.operation";
+
+/// A handle to the engine of this host. Cheap to clone; connects when first used.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    settings: EngineSettings,
+    name: ContainerName,
+    client: OnceLock<Docker>,
+}
+
+/// What the engine runs on, in the words of image configurations.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Platform {
+    /// e.g. `linux`.
+    pub os: String,
+    /// e.g. `amd64`.
+    pub architecture: String,
+}
+
+impl Engine {
+    /// A handle that acts on the container of this name only.
+    #[must_use]
+    pub fn new(settings: EngineSettings, name: ContainerName) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                settings,
+                name,
+                client: OnceLock::new(),
+            }),
+        }
+    }
+
+    fn client(&self) -> Result<&Docker, EngineError> {
+        if let Some(client) = self.inner.client.get() {
+            return Ok(client);
+        }
+        // Built when first needed: building fails while the socket file is missing.
+        let client = connect::connect(&self.inner.settings)?;
+        Ok(self.inner.client.get_or_init(|| client))
+    }
+
+    /// Asks the engine for its platform; proves that it answers.
+    ///
+    /// # Errors
+    /// The engine is unreachable, or does not answer within [`INSPECT_DEADLINE`].
+    pub async fn platform(&self) -> Result<Platform, EngineError> {
+        let version = call(INSPECT_DEADLINE, self.client()?.version()).await?;
+        match (version.os, version.arch) {
+            (Some(os), Some(architecture)) => Ok(Platform { os, architecture }),
+            _ => Err(EngineError::without_effect(EngineFault::Unproven(
+                "the Docker engine does not say its platform".into(),
+            ))),
+        }
+    }
+}
+
+/// One call under its own deadline. Dropping the future cuts the connection; the engine may go on.
+async fn call<T>(
+    deadline: Duration,
+    request: impl Future<Output = Result<T, bollard::errors::Error>>,
+) -> Result<T, EngineError> {
+    match tokio::time::timeout(deadline, request).await {
+        Ok(answer) => answer.map_err(EngineError::from),
+        Err(_) => Err(EngineError::deadline(deadline)),
+    }
+}

@@ -1,0 +1,223 @@
+//! Looking at the container: what an inspect shows, in the agent's own words.
+
+use std::fmt;
+
+use bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum, HealthStatusEnum};
+
+use super::error::{EngineError, EngineFault};
+use super::{Engine, INSPECT_DEADLINE, OPERATION_LABEL, call};
+
+/// How the engine writes "never".
+const NEVER: &str = "0001-01-01T00:00:00Z";
+
+/// A full container id. Acts go to ids, never to names: the engine falls back from names to id prefixes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainerId(String);
+
+/// An image id; opaque, because what it digests depends on the engine's image store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageId(pub(super) String);
+
+/// The engine's word for a container's state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ContainerStatus {
+    /// Never started.
+    Created,
+    /// Up.
+    Running,
+    /// Frozen.
+    Paused,
+    /// In restart backoff; the engine calls it running too.
+    Restarting,
+    /// Being removed.
+    Removing,
+    /// Ended.
+    Exited,
+    /// A removal failed.
+    Dead,
+}
+
+/// The engine's word for a health check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// No verdict yet.
+    Starting,
+    /// The last check passed.
+    Healthy,
+    /// Too many checks failed.
+    Unhealthy,
+}
+
+/// One inspect of one container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observed {
+    /// Full id.
+    pub id: ContainerId,
+    /// The image as it was asked for.
+    pub image: String,
+    /// The image that really runs.
+    pub image_id: ImageId,
+    /// Its state.
+    pub status: ContainerStatus,
+    /// RFC 3339, as the engine writes it; none if it never started.
+    pub started_at: Option<String>,
+    /// Of the last end; 0 before any.
+    pub exit_code: i64,
+    /// Whether the kernel killed it for memory.
+    pub oom_killed: bool,
+    /// How often the restart policy brought it back.
+    pub restart_count: i64,
+    /// None without a health check.
+    pub health: Option<Health>,
+    /// The operation that made it, if this agent did.
+    pub operation: Option<String>,
+}
+
+impl ContainerId {
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The 12 digits that people read.
+    #[must_use]
+    pub fn short(&self) -> &str {
+        self.0.get(..12).unwrap_or(&self.0)
+    }
+
+    /// Takes only a full id: a shorter one would be looked up as a prefix.
+    pub(super) fn full(id: Option<String>) -> Result<Self, EngineError> {
+        id.filter(|id| id.len() == 64 && id.bytes().all(|b| b.is_ascii_hexdigit()))
+            .map(Self)
+            .ok_or_else(not_understood)
+    }
+}
+
+impl ImageId {
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ContainerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.short())
+    }
+}
+
+impl Observed {
+    /// Whether its process executes now: not in backoff, not frozen.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.status == ContainerStatus::Running
+    }
+
+    /// Whether its process exists, or the engine may bring it back by itself.
+    #[must_use]
+    pub fn may_run(&self) -> bool {
+        matches!(
+            self.status,
+            ContainerStatus::Running | ContainerStatus::Paused | ContainerStatus::Restarting
+        )
+    }
+}
+
+impl Engine {
+    /// Inspects the container that holds exactly our name.
+    ///
+    /// # Errors
+    /// Any failure but "no such container"; an answer that cannot be read is never taken for absence.
+    pub async fn inspect_name(&self) -> Result<Option<Observed>, EngineError> {
+        let name = self.inner.name.as_str();
+        let Some(found) = self.inspect_raw(name).await? else {
+            return Ok(None);
+        };
+        // The engine also finds containers by id prefix; only the exact name is ours.
+        if found
+            .name
+            .as_deref()
+            .map(|held| held.trim_start_matches('/'))
+            != Some(name)
+        {
+            return Ok(None);
+        }
+        observed(found).map(Some)
+    }
+
+    /// Inspects one container by its full id.
+    ///
+    /// # Errors
+    /// As [`Engine::inspect_name`].
+    pub async fn inspect(&self, id: &ContainerId) -> Result<Option<Observed>, EngineError> {
+        self.inspect_raw(id.as_str())
+            .await?
+            .map(observed)
+            .transpose()
+    }
+
+    async fn inspect_raw(
+        &self,
+        key: &str,
+    ) -> Result<Option<ContainerInspectResponse>, EngineError> {
+        match call(
+            INSPECT_DEADLINE,
+            self.client()?.inspect_container(key, None),
+        )
+        .await
+        {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if error.is_status(404) => Ok(None),
+            Err(error) => Err(error.proven_without_effect()),
+        }
+    }
+}
+
+fn not_understood() -> EngineError {
+    EngineError::without_effect(EngineFault::BrokenAnswer)
+}
+
+fn observed(found: ContainerInspectResponse) -> Result<Observed, EngineError> {
+    let state = found.state.ok_or_else(not_understood)?;
+    let config = found.config.ok_or_else(not_understood)?;
+    let health = state
+        .health
+        .and_then(|health| health.status)
+        .and_then(|status| match status {
+            HealthStatusEnum::STARTING => Some(Health::Starting),
+            HealthStatusEnum::HEALTHY => Some(Health::Healthy),
+            HealthStatusEnum::UNHEALTHY => Some(Health::Unhealthy),
+            HealthStatusEnum::EMPTY | HealthStatusEnum::NONE => None,
+        });
+    Ok(Observed {
+        id: ContainerId::full(found.id)?,
+        image: config.image.ok_or_else(not_understood)?,
+        image_id: ImageId(found.image.ok_or_else(not_understood)?),
+        status: status(state.status)?,
+        started_at: state.started_at.filter(|at| !at.is_empty() && at != NEVER),
+        exit_code: state.exit_code.unwrap_or(0),
+        oom_killed: state.oom_killed.unwrap_or(false),
+        restart_count: found.restart_count.unwrap_or(0),
+        health,
+        operation: config
+            .labels
+            .and_then(|mut labels| labels.remove(OPERATION_LABEL)),
+    })
+}
+
+fn status(status: Option<ContainerStateStatusEnum>) -> Result<ContainerStatus, EngineError> {
+    match status {
+        Some(ContainerStateStatusEnum::CREATED) => Ok(ContainerStatus::Created),
+        Some(ContainerStateStatusEnum::RUNNING | ContainerStateStatusEnum::STOPPING) => {
+            Ok(ContainerStatus::Running)
+        }
+        Some(ContainerStateStatusEnum::PAUSED) => Ok(ContainerStatus::Paused),
+        Some(ContainerStateStatusEnum::RESTARTING) => Ok(ContainerStatus::Restarting),
+        Some(ContainerStateStatusEnum::REMOVING) => Ok(ContainerStatus::Removing),
+        Some(ContainerStateStatusEnum::EXITED) => Ok(ContainerStatus::Exited),
+        Some(ContainerStateStatusEnum::DEAD) => Ok(ContainerStatus::Dead),
+        Some(ContainerStateStatusEnum::EMPTY) | None => Err(not_understood()),
+    }
+}

@@ -1,0 +1,202 @@
+//! Pulling: under an idle deadline, and never believed without proof.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use bollard::auth::DockerCredentials;
+use bollard::models::{CreateImageInfo, ImageInspect};
+use bollard::query_parameters::CreateImageOptions;
+use futures_util::StreamExt;
+
+use super::error::{EngineError, EngineFault};
+use super::observe::ImageId;
+use super::{Engine, INSPECT_DEADLINE, Platform, call};
+use crate::credentials::RegistryAuth;
+use crate::domain::ImageReference;
+
+/// A pull without a line of progress for this long is given up: bollard would wait for ever.
+pub const PULL_IDLE: Duration = Duration::from_secs(30);
+
+/// Bytes of all layers that the engine has announced so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PullProgress {
+    /// Downloaded.
+    pub current: u64,
+    /// To download.
+    pub total: u64,
+}
+
+/// Proof that the engine holds what the registry has under the tag now.
+#[derive(Debug, Clone)]
+pub struct PulledImage {
+    /// The reference it was pulled by.
+    pub reference: ImageReference,
+    /// The engine's id of it.
+    pub id: ImageId,
+    /// Its digest in the registry.
+    pub digest: String,
+    /// What it was built for.
+    pub platform: Platform,
+    /// Whether it brings a HEALTHCHECK.
+    pub has_healthcheck: bool,
+}
+
+impl Engine {
+    /// Pulls exactly `repository:tag` and proves it by inspecting the image.
+    ///
+    /// Dropping the future cancels the pull in the engine, and the tag stays as it was. No failure of a pull touches
+    /// a container, so none is of unknown effect.
+    ///
+    /// # Errors
+    /// The registry's or engine's refusal, a stall of [`PULL_IDLE`], or a pull whose image cannot be proven to be
+    /// the one the registry named. A cached image never stands in for a failed pull.
+    pub async fn pull(
+        &self,
+        reference: &ImageReference,
+        auth: Option<RegistryAuth>,
+        mut progress: impl FnMut(PullProgress),
+    ) -> Result<PulledImage, EngineError> {
+        let options = CreateImageOptions {
+            from_image: Some(reference.repository().as_str().to_owned()),
+            tag: Some(reference.tag().as_str().to_owned()),
+            ..CreateImageOptions::default()
+        };
+        let mut lines = self.client()?.create_image(
+            Some(options),
+            None,
+            auth.map(|auth| credentials(auth, reference)),
+        );
+        let mut layers = Layers::default();
+        let mut named = None;
+        let mut broken = None;
+        while let Some(line) = next_line(&mut lines).await? {
+            match line.map_err(EngineError::from) {
+                Ok(line) => {
+                    named = digest_of(&line).or(named);
+                    if let Some(sum) = layers.take(line) {
+                        progress(sum);
+                    }
+                }
+                // The engine's own words end the matter; a broken stream may follow a good pull.
+                Err(error)
+                    if error.answered() || matches!(error.fault, EngineFault::Unreachable) =>
+                {
+                    return Err(error.proven_without_effect());
+                }
+                Err(error) => {
+                    broken = Some(error);
+                    break;
+                }
+            }
+        }
+        match (named, broken) {
+            (Some(named), _) => self.prove(reference, &named).await,
+            (None, Some(error)) => Err(error.proven_without_effect()),
+            (None, None) => Err(unproven("the pull ended without naming a digest")),
+        }
+    }
+
+    async fn prove(
+        &self,
+        reference: &ImageReference,
+        named: &str,
+    ) -> Result<PulledImage, EngineError> {
+        let image = call(
+            INSPECT_DEADLINE,
+            self.client()?.inspect_image(reference.as_str()),
+        )
+        .await;
+        let image = image.map_err(EngineError::proven_without_effect)?;
+        let expected = format!("{}@{named}", reference.repository().as_str());
+        let held = image.repo_digests.as_deref().unwrap_or_default();
+        if !held.contains(&expected) {
+            return Err(unproven(
+                "the image under the tag is not the one the registry named",
+            ));
+        }
+        pulled(reference, named, image)
+    }
+}
+
+fn pulled(
+    reference: &ImageReference,
+    digest: &str,
+    image: ImageInspect,
+) -> Result<PulledImage, EngineError> {
+    let has_healthcheck = image
+        .config
+        .and_then(|config| config.healthcheck)
+        .and_then(|check| check.test);
+    match (image.id, image.os, image.architecture) {
+        (Some(id), Some(os), Some(architecture)) => Ok(PulledImage {
+            reference: reference.clone(),
+            id: ImageId(id),
+            digest: digest.to_owned(),
+            platform: Platform { os, architecture },
+            has_healthcheck: has_healthcheck
+                .is_some_and(|test| test.first().is_some_and(|word| word != "NONE")),
+        }),
+        _ => Err(unproven("the Docker engine does not say what it pulled")),
+    }
+}
+
+fn unproven(message: &str) -> EngineError {
+    EngineError::without_effect(EngineFault::Unproven(message.to_owned()))
+}
+
+async fn next_line<T>(
+    lines: &mut (impl futures_util::Stream<Item = T> + Unpin),
+) -> Result<Option<T>, EngineError> {
+    let next = tokio::time::timeout(PULL_IDLE, lines.next()).await;
+    next.map_err(|_| EngineError::without_effect(EngineFault::Stalled(PULL_IDLE)))
+}
+
+/// The digest line comes when all layers are in; a pull that failed has none.
+fn digest_of(line: &CreateImageInfo) -> Option<String> {
+    let digest = line.status.as_deref()?.strip_prefix("Digest: ")?.trim();
+    digest.starts_with("sha256:").then(|| digest.to_owned())
+}
+
+/// Progress of the layers by id; the engine reports each for itself.
+#[derive(Default)]
+struct Layers(HashMap<String, PullProgress>);
+
+impl Layers {
+    fn take(&mut self, line: CreateImageInfo) -> Option<PullProgress> {
+        let downloading = line.status.as_deref() == Some("Downloading");
+        let (id, detail) = (line.id?, line.progress_detail?);
+        let unsigned = |number: Option<i64>| number.and_then(|number| u64::try_from(number).ok());
+        let (current, total) = (unsigned(detail.current)?, unsigned(detail.total)?);
+        if !downloading {
+            return None;
+        }
+        self.0.insert(id, PullProgress { current, total });
+        let add = |sum: PullProgress, layer: &PullProgress| PullProgress {
+            current: sum.current.saturating_add(layer.current),
+            total: sum.total.saturating_add(layer.total),
+        };
+        Some(self.0.values().fold(PullProgress::default(), add))
+    }
+}
+
+fn credentials(auth: RegistryAuth, reference: &ImageReference) -> DockerCredentials {
+    let server = DockerCredentials {
+        serveraddress: Some(reference.repository().host().to_owned()),
+        ..DockerCredentials::default()
+    };
+    match auth {
+        RegistryAuth::Basic { username, password } => DockerCredentials {
+            username: Some(username),
+            password: Some(password),
+            ..server
+        },
+        RegistryAuth::IdentityToken(token) => DockerCredentials {
+            identitytoken: Some(token),
+            ..server
+        },
+        RegistryAuth::RegistryToken(token) => DockerCredentials {
+            registrytoken: Some(token),
+            ..server
+        },
+    }
+}

@@ -1,0 +1,144 @@
+//! Request bodies: read within bounds, parsed strictly.
+
+use std::time::Duration;
+
+use actix_web::web::Payload;
+use futures_util::StreamExt;
+use serde::{Deserialize, Deserializer};
+
+use super::answer::Refusal;
+use crate::domain::Environment;
+
+/// DESIGN section 3.
+const LARGEST: usize = 16 * 1024;
+/// For the whole body: one that drips must not hold a place for ever.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The body of POST /v1/deploy. Duplicate and unknown fields are refused by name.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DeployBody {
+    pub(super) image: String,
+    #[serde(default, deserialize_with = "environment")]
+    pub(super) environment: Option<Environment>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StopBody {}
+
+fn environment<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Environment>, D::Error> {
+    // Not `Option`: null is no environment.
+    let text = String::deserialize(deserializer)?;
+    text.parse()
+        .map(Some)
+        .map_err(|error| serde::de::Error::custom(format!("environment {error}")))
+}
+
+/// Reads the whole body.
+pub(super) async fn read(payload: Payload) -> Result<Vec<u8>, Refusal> {
+    tokio::time::timeout(BODY_TIMEOUT, collect(payload))
+        .await
+        .unwrap_or(Err(Refusal::TooSlow))
+}
+
+async fn collect(mut payload: Payload) -> Result<Vec<u8>, Refusal> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| {
+            Refusal::Body("the request body ended early or is not framed as HTTP asks".into())
+        })?;
+        if bytes.len() + chunk.len() > LARGEST {
+            return Err(Refusal::TooLarge);
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+/// Parses the body of a deploy.
+pub(super) fn deploy(bytes: &[u8]) -> Result<DeployBody, Refusal> {
+    object(bytes)
+}
+
+/// Checks the body of a stop: none, or `{}`.
+pub(super) fn stop(bytes: &[u8]) -> Result<(), Refusal> {
+    if bytes.trim_ascii().is_empty() {
+        return Ok(());
+    }
+    object::<StopBody>(bytes).map(drop)
+}
+
+/// Parses a JSON object. serde would also fill a struct from an array, by position.
+fn object<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
+    let parsed = serde_json::from_slice(bytes).map_err(|error| refused(&error))?;
+    match bytes.trim_ascii_start().first() {
+        Some(b'{') => Ok(parsed),
+        _ => Err(Refusal::Body(
+            "the request body must be a JSON object".into(),
+        )),
+    }
+}
+
+fn refused(error: &serde_json::Error) -> Refusal {
+    // serde names fields and types, and quotes values only of the wrong type; both are the caller's own words.
+    let text: String = error
+        .to_string()
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(200)
+        .collect();
+    Refusal::Body(format!(
+        "the request body is not what this route takes: {text}"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason(body: &str) -> String {
+        deploy(body.as_bytes()).expect_err("refused").reason()
+    }
+
+    #[test]
+    fn an_image_with_or_without_an_environment_is_taken() {
+        assert_eq!(
+            deploy(br#"{"image":"a:1"}"#).expect("valid").environment,
+            None
+        );
+        let body = deploy(br#"{"environment":"prod","image":"a:1"}"#).expect("valid");
+        assert_eq!(
+            (body.image.as_str(), body.environment),
+            ("a:1", Some(Environment::Prod))
+        );
+    }
+
+    #[test]
+    fn what_is_refused_is_named() {
+        assert!(reason(r#"{"image":"a","volumes":[]}"#).contains("`volumes`"));
+        assert!(reason(r#"{"image":"a","image":"b"}"#).contains("duplicate field `image`"));
+        assert!(reason(r#"{"environment":"dev"}"#).contains("`image`"));
+        assert!(
+            reason(r#"{"image":"a","environment":"staging"}"#)
+                .contains("environment must be dev or prod")
+        );
+        assert!(deploy(br#"{"image":"a","environment":null}"#).is_err());
+        assert!(deploy(br#"{"image":1}"#).is_err());
+        assert!(deploy(br#"{"image":"a"} x"#).is_err());
+        assert!(deploy(br#"["a"] "#).is_err());
+        assert!(deploy(b"").is_err());
+    }
+
+    #[test]
+    fn a_stop_takes_nothing_or_an_empty_object() {
+        for body in [&b""[..], b" \r\n", b"{}", b" { } "] {
+            assert!(stop(body).is_ok());
+        }
+        for body in [&b"{\"image\":\"a\"}"[..], b"null", b"[]", b"0"] {
+            assert!(stop(body).is_err(), "{}", String::from_utf8_lossy(body));
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! How operations fail: what kind, at which step, what state the runtime is in now.
+
+use thiserror::Error;
+
+use super::Step;
+pub use crate::audit::RuntimeState;
+use crate::audit::TrailError;
+use crate::engine::{Effect, EngineError, EngineFault, Observed};
+
+/// A failed operation. `Display` is the reason a caller reads: one sentence, no secret.
+#[derive(Debug, Clone, Error)]
+#[error("{reason}")]
+pub struct Failure {
+    /// Decides the HTTP status.
+    pub kind: FailureKind,
+    /// The step that failed; none if the operation never began.
+    pub step: Option<Step>,
+    /// The whole sentence.
+    pub reason: String,
+    /// What a fresh inspect showed.
+    pub state: RuntimeState,
+    /// Whether it is unknown if the failed step took effect.
+    pub unknown: bool,
+}
+
+/// The kinds of failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// Too many operations wait.
+    QueueFull,
+    /// The agent shuts down.
+    ShuttingDown,
+    /// The client was gone before the operation began.
+    Abandoned,
+    /// The budget was used up, in the queue or in a step.
+    Deadline,
+    /// Something of this host: a file, a directory, a setting.
+    Host,
+    /// The audit trail cannot be written.
+    Trail,
+    /// The engine is absent.
+    EngineUnreachable,
+    /// The engine, or a registry through it, refused or gave an answer that proves nothing.
+    EngineRefused,
+    /// The tag moved to another digest.
+    TagMoved,
+    /// The new container did not start, or ended badly in the confirmation window.
+    NotStarted,
+    /// The actor died.
+    Panicked,
+}
+
+impl RuntimeState {
+    /// Reads an inspect from the view of one operation.
+    #[must_use]
+    pub fn of(shown: Option<&Observed>, operation: &str) -> Self {
+        let Some(shown) = shown else {
+            return Self::Nothing;
+        };
+        let new = shown.operation.as_deref() == Some(operation);
+        match (new, shown.may_run(), shown.started_at.is_some()) {
+            (false, true, _) => Self::OldRunning,
+            (false, false, _) => Self::OldStopped,
+            (true, true, _) => Self::NewRunning,
+            (true, false, true) => Self::NewExited,
+            (true, false, false) => Self::NewCreated,
+        }
+    }
+
+    /// The clause of a reason.
+    #[must_use]
+    pub const fn clause(self) -> &'static str {
+        match self {
+            Self::Untouched => "the runtime container was not touched",
+            Self::OldRunning => "the old runtime container is running",
+            Self::OldStopped => "the old runtime container is there but not running",
+            Self::Nothing => "no runtime container exists now",
+            Self::NewCreated => "the new runtime container was created but is not running",
+            Self::NewRunning => "the new runtime container is running",
+            Self::NewExited => "the new runtime container has stopped and is kept for docker logs",
+            Self::Unknown => "the state of the runtime container is unknown",
+        }
+    }
+}
+
+impl FailureKind {
+    /// The HTTP status of DESIGN section 3; the trail records it too.
+    #[must_use]
+    pub const fn http_status(self) -> u16 {
+        match self {
+            Self::QueueFull | Self::ShuttingDown | Self::Abandoned | Self::EngineUnreachable => 503,
+            Self::Deadline => 504,
+            Self::EngineRefused => 502,
+            Self::TagMoved => 409,
+            Self::Host | Self::Trail | Self::NotStarted | Self::Panicked => 500,
+        }
+    }
+}
+
+/// Why a step failed.
+#[derive(Debug, Error)]
+pub(super) enum StepError {
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error("the audit trail cannot be written: {0}")]
+    Trail(#[from] TrailError),
+    #[error("{0}")]
+    Host(String),
+    #[error("{0}")]
+    TagMoved(String),
+    #[error("{0}")]
+    WrongPlatform(String),
+    #[error("{0}")]
+    NotStarted(String),
+    #[error("it did not end within {0} s, which is what the operation's budget leaves for it")]
+    OutOfTime(u64),
+}
+
+impl StepError {
+    pub(super) fn kind(&self, step: Step) -> FailureKind {
+        match self {
+            // What the engine refuses to start did not start; that is the contract's own failure.
+            Self::Engine(EngineError {
+                fault: EngineFault::Refused { .. },
+                ..
+            }) if step == Step::Start => FailureKind::NotStarted,
+            Self::Engine(error) => match &error.fault {
+                EngineFault::Unreachable => FailureKind::EngineUnreachable,
+                EngineFault::Deadline(_) | EngineFault::Stalled(_) => FailureKind::Deadline,
+                EngineFault::Refused { .. }
+                | EngineFault::BrokenAnswer
+                | EngineFault::Unproven(_) => FailureKind::EngineRefused,
+            },
+            Self::Trail(_) => FailureKind::Trail,
+            Self::Host(_) => FailureKind::Host,
+            Self::TagMoved(_) => FailureKind::TagMoved,
+            Self::WrongPlatform(_) => FailureKind::EngineRefused,
+            Self::NotStarted(_) => FailureKind::NotStarted,
+            Self::OutOfTime(_) => FailureKind::Deadline,
+        }
+    }
+
+    pub(super) fn is_unknown(&self) -> bool {
+        matches!(self, Self::Engine(error) if error.effect == Effect::Unknown)
+    }
+}

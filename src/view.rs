@@ -1,0 +1,173 @@
+//! What is known of the container and since when; and, apart from it, what is being done.
+//!
+//! Knowledge has one writer, the watcher; activity has one writer, the actor. Readers never wait for either.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwapOption;
+use serde::Serialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tokio::sync::watch;
+
+use crate::domain::ContainerName;
+use crate::engine::{Observed, PullProgress};
+
+/// The contract's status reply.
+#[derive(Serialize)]
+struct StatusBody<'a> {
+    container_name: &'a str,
+    running: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started_at: Option<&'a str>,
+}
+
+/// One look at the container, with the reply it stands for.
+#[derive(Debug)]
+struct Knowledge {
+    shown: Option<Observed>,
+    looked_at: Instant,
+    looked_at_utc: OffsetDateTime,
+    body: Arc<[u8]>,
+}
+
+/// The read side of the view: cheap to clone, never blocks.
+#[derive(Clone)]
+pub struct RuntimeView {
+    knowledge: Arc<ArcSwapOption<Knowledge>>,
+    max_age: Duration,
+}
+
+/// The write side; there is one.
+pub struct ViewPublisher {
+    name: ContainerName,
+    view: RuntimeView,
+}
+
+/// Why the view is not served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StaleView {
+    /// When the container was last seen, RFC 3339; none if it never was.
+    pub last_seen: Option<String>,
+}
+
+/// What the actor is doing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Activity {
+    /// `deploy 1.0.1` or `stop`; none when idle.
+    pub operation: Option<String>,
+    /// The step of it.
+    pub step: Option<&'static str>,
+    /// Of a pull.
+    pub progress: Option<PullProgress>,
+}
+
+/// Makes both sides of a view.
+#[must_use]
+pub fn view(name: ContainerName, max_age: Duration) -> (ViewPublisher, RuntimeView) {
+    let view = RuntimeView {
+        knowledge: Arc::new(ArcSwapOption::empty()),
+        max_age,
+    };
+    (
+        ViewPublisher {
+            name,
+            view: view.clone(),
+        },
+        view,
+    )
+}
+
+/// Makes both sides of the activity.
+#[must_use]
+pub fn activity() -> (watch::Sender<Activity>, watch::Receiver<Activity>) {
+    watch::channel(Activity::default())
+}
+
+impl RuntimeView {
+    /// The serialised status reply.
+    ///
+    /// # Errors
+    /// The container was not seen within the bound, or never.
+    pub fn status_body(&self) -> Result<Arc<[u8]>, StaleView> {
+        let knowledge = self.knowledge.load();
+        match knowledge.as_deref() {
+            Some(known) if known.looked_at.elapsed() <= self.max_age => Ok(Arc::clone(&known.body)),
+            Some(known) => Err(StaleView {
+                last_seen: known.looked_at_utc.format(&Rfc3339).ok(),
+            }),
+            None => Err(StaleView { last_seen: None }),
+        }
+    }
+}
+
+impl ViewPublisher {
+    /// Publishes what an inspect has just shown.
+    pub fn publish(&self, shown: Option<Observed>) {
+        let up = shown.as_ref().filter(|shown| shown.is_up());
+        let body = StatusBody {
+            container_name: self.name.as_str(),
+            running: up.is_some(),
+            image: up.map(|up| up.image.as_str()),
+            started_at: up.and_then(|up| up.started_at.as_deref()),
+        };
+        let body = serde_json::to_vec(&body)
+            .expect("a struct of strings and a bool always serialises")
+            .into();
+        let looked_at_utc = OffsetDateTime::now_utc();
+        self.view.knowledge.store(Some(Arc::new(Knowledge {
+            shown,
+            looked_at: Instant::now(),
+            looked_at_utc,
+            body,
+        })));
+    }
+
+    /// What was last published.
+    #[must_use]
+    pub fn last(&self) -> Option<Observed> {
+        self.view
+            .knowledge
+            .load()
+            .as_deref()
+            .and_then(|known| known.shown.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Environment;
+
+    fn pair(max_age: Duration) -> (ViewPublisher, RuntimeView) {
+        view(
+            ContainerName::parse("x-dev", Environment::Dev).expect("valid"),
+            max_age,
+        )
+    }
+
+    #[test]
+    fn a_container_never_seen_is_not_called_absent() {
+        let (_publisher, view) = pair(Duration::from_secs(15));
+        assert_eq!(view.status_body(), Err(StaleView { last_seen: None }));
+    }
+
+    #[test]
+    fn an_absent_container_is_not_running_and_has_no_image() {
+        let (publisher, view) = pair(Duration::from_secs(15));
+        publisher.publish(None);
+        let body = view.status_body().expect("fresh");
+        assert_eq!(&*body, br#"{"container_name":"x-dev","running":false}"#);
+    }
+
+    #[test]
+    fn a_view_past_its_bound_is_not_served_and_says_since_when() {
+        let (publisher, view) = pair(Duration::ZERO);
+        publisher.publish(None);
+        std::thread::sleep(Duration::from_millis(2));
+        assert!(view.status_body().expect_err("stale").last_seen.is_some());
+    }
+}

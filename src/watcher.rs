@@ -1,0 +1,198 @@
+//! Keeps the view fresh: follows the engine's events, looks after each, looks now and then without any.
+//!
+//! Events are hints. They are lost under pressure and at engine restarts, so a periodic inspect stands behind them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt};
+use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
+
+use crate::engine::{ContainerEvent, ContainerStatus, Engine, EngineError, EventAction};
+use crate::view::ViewPublisher;
+
+/// Looks within the age bound of the view: one may fail, one may be late.
+const LOOKS_PER_MAX_AGE: u32 = 3;
+/// Between attempts while the engine is absent.
+const RECONNECT: Duration = Duration::from_secs(1);
+/// A subscription counts from some moment after the request; what happened until then is looked up.
+const SETTLE: Duration = Duration::from_millis(250);
+/// Events kept for an operation that is busy elsewhere; a restart loop makes a few a second.
+const EVENT_BUFFER: usize = 64;
+
+/// What operations ask of the watcher.
+#[derive(Clone)]
+pub struct WatcherHandle {
+    refresh: mpsc::Sender<oneshot::Sender<()>>,
+    events: broadcast::Sender<ContainerEvent>,
+    quiet: Arc<AtomicBool>,
+}
+
+/// Keeps the watcher from calling the engine at each event while it lives; what an event says is still shown.
+pub struct QuietGuard(Arc<AtomicBool>);
+
+/// The task beside the actor.
+pub struct Watcher {
+    engine: Engine,
+    publisher: ViewPublisher,
+    poll: Duration,
+    refresh: mpsc::Receiver<oneshot::Sender<()>>,
+    events: broadcast::Sender<ContainerEvent>,
+    quiet: Arc<AtomicBool>,
+    reachable: Option<bool>,
+}
+
+impl WatcherHandle {
+    /// Looks now and returns when the view shows it, or when the look has failed.
+    pub async fn refresh(&self) {
+        let (done, looked) = oneshot::channel();
+        if self.refresh.send(done).await.is_ok() {
+            // A dropped reply means that the watcher is gone, and the process with it.
+            drop(looked.await);
+        }
+    }
+
+    /// Events from now on.
+    #[must_use]
+    pub fn subscribe(&self) -> broadcast::Receiver<ContainerEvent> {
+        self.events.subscribe()
+    }
+
+    /// No call of the watcher gets between a stop and a start while the guard lives.
+    #[must_use]
+    pub fn quiet(&self) -> QuietGuard {
+        self.quiet.store(true, Ordering::Relaxed);
+        QuietGuard(Arc::clone(&self.quiet))
+    }
+}
+
+impl Drop for QuietGuard {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
+impl Watcher {
+    /// A watcher that looks at least three times within `max_age`.
+    #[must_use]
+    pub fn new(
+        engine: Engine,
+        publisher: ViewPublisher,
+        max_age: Duration,
+    ) -> (Self, WatcherHandle) {
+        let (refresh_in, refresh) = mpsc::channel(8);
+        let (events, _) = broadcast::channel(EVENT_BUFFER);
+        let quiet = Arc::new(AtomicBool::new(false));
+        let handle = WatcherHandle {
+            refresh: refresh_in,
+            events: events.clone(),
+            quiet: Arc::clone(&quiet),
+        };
+        (
+            Self {
+                engine,
+                publisher,
+                poll: max_age / LOOKS_PER_MAX_AGE,
+                refresh,
+                events,
+                quiet,
+                reachable: None,
+            },
+            handle,
+        )
+    }
+
+    /// Runs until every handle is gone. Cancel-safe.
+    pub async fn run(mut self) {
+        loop {
+            let handles_left = match self.engine.events() {
+                Ok(stream) => self.follow(stream).await,
+                Err(_) => true,
+            };
+            if !handles_left || !self.pause().await {
+                return;
+            }
+        }
+    }
+
+    /// Follows one subscription to its end; false when nobody is left to look for.
+    async fn follow(
+        &mut self,
+        mut stream: impl Stream<Item = Result<ContainerEvent, EngineError>> + Unpin,
+    ) -> bool {
+        let mut next_look = Instant::now();
+        let mut settled = false;
+        loop {
+            tokio::select! {
+                biased;
+                asked = self.refresh.recv() => match asked {
+                    Some(done) => self.look_for(done).await,
+                    None => return false,
+                },
+                event = stream.next() => match event {
+                    Some(Ok(event)) => if self.take(event) { next_look = Instant::now() },
+                    Some(Err(_)) | None => return true,
+                },
+                () = sleep_until(next_look) => {
+                    self.look().await;
+                    next_look = Instant::now() + if settled { self.poll } else { SETTLE };
+                    settled = true;
+                }
+            }
+        }
+    }
+
+    /// Waits before the next subscription, answering refreshes meanwhile.
+    async fn pause(&mut self) -> bool {
+        self.look().await;
+        let until = Instant::now() + RECONNECT;
+        loop {
+            tokio::select! {
+                asked = self.refresh.recv() => match asked {
+                    Some(done) => self.look_for(done).await,
+                    None => return false,
+                },
+                () = sleep_until(until) => return true,
+            }
+        }
+    }
+
+    /// Hands an event on, shows what it says by itself, and tells whether to look.
+    fn take(&mut self, event: ContainerEvent) -> bool {
+        if let (EventAction::Died { exit_code }, Some(mut shown)) =
+            (event.action, self.publisher.last())
+            && shown.id.as_str() == event.container
+        {
+            shown.status = ContainerStatus::Exited;
+            shown.exit_code = exit_code.unwrap_or(shown.exit_code);
+            self.publisher.publish(Some(shown));
+        }
+        // Nobody listening is the rule: operations are rare.
+        self.events.send(event).ok();
+        !self.quiet.load(Ordering::Relaxed)
+    }
+
+    async fn look_for(&mut self, done: oneshot::Sender<()>) {
+        self.look().await;
+        // The operation that asked may have been cancelled by the process's end.
+        done.send(()).ok();
+    }
+
+    async fn look(&mut self) {
+        let looked = self.engine.inspect_name().await;
+        let reachable = looked.is_ok();
+        match looked {
+            Ok(shown) => self.publisher.publish(shown),
+            Err(error) if self.reachable != Some(false) => {
+                log::warn!("the view of the container ages: {error}")
+            }
+            Err(_) => {}
+        }
+        if reachable && self.reachable == Some(false) {
+            log::info!("the Docker engine answers again");
+        }
+        self.reachable = Some(reachable);
+    }
+}

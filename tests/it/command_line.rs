@@ -1,0 +1,129 @@
+//! The commands beside `serve`, and settings that are refused.
+
+use std::process::{Command, Output};
+
+use crate::harness::{CANARY, Kind, World};
+
+fn run(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_deploy-agent"))
+        .args(arguments)
+        .env_clear()
+        .output()
+        .expect("the agent runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn every_wrong_setting_is_named_at_once_and_serve_exits_78() {
+    let mut world = World::new(Kind::Fake);
+    world.set("CONTAINER_NAME", "no-suffix");
+    world.set("STOP_GRACE_SECONDS", "soon");
+    world.set("ALLOW_EXECUTION_PLANE", "");
+    world.unset("SNAPSHOTS_PATH");
+    let file = world.env_file();
+    for command in ["serve", "check"] {
+        let output = run(&[command, "--env-file", &file.display().to_string()]);
+        assert_eq!(output.status.code(), Some(78), "{command}");
+        let said = text(&output.stderr);
+        for name in [
+            "CONTAINER_NAME",
+            "STOP_GRACE_SECONDS",
+            "ALLOW_EXECUTION_PLANE",
+            "SNAPSHOTS_PATH",
+        ] {
+            assert!(
+                said.contains(name),
+                "{command} does not name {name}: {said}"
+            );
+        }
+    }
+}
+
+#[test]
+fn check_shows_the_settings_and_blanks_secrets() {
+    let mut world = World::new(Kind::Fake);
+    let hash = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+    world.set("CF_ACCESS_CLIENT_ID", "ci.access");
+    world.set("CF_ACCESS_CLIENT_SECRET_SHA256", hash);
+    let file = world.env_file();
+    let output = run(&["check", "--env-file", &file.display().to_string()]);
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{out}{err}");
+    assert!(
+        out.contains(&format!("CONTAINER_NAME={}", world.name)),
+        "{out}"
+    );
+    assert!(
+        out.contains("DATABASE_URL") && !out.contains(CANARY),
+        "{out}"
+    );
+    assert!(!out.contains(hash), "{out}");
+    assert!(!world.path("state").exists(), "check makes nothing");
+}
+
+#[test]
+fn check_names_every_problem() {
+    let world = World::new(Kind::Fake);
+    std::fs::remove_file(world.path("runtime.env")).expect("removed");
+    std::fs::write(world.path("docker/config.json"), "{").expect("written");
+    world.fake.as_ref().expect("fake").stop_listening();
+    let file = world.env_file();
+    let output = run(&["check", "--env-file", &file.display().to_string()]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    for name in ["RUNTIME_ENV_FILE", "DOCKER_HOST", "DOCKER_CONFIG"] {
+        assert!(said.contains(name), "{name}: {said}");
+    }
+}
+
+#[test]
+fn a_secret_is_hashed_from_standard_input() {
+    use std::io::Write;
+    let mut child = Command::new(env!("CARGO_BIN_EXE_deploy-agent"))
+        .arg("hash-secret")
+        .env_clear()
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("the agent runs");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    stdin.write_all(b"test\n").expect("written");
+    drop(stdin);
+    let output = child.wait_with_output().expect("it ends");
+    let expected = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+    assert!(
+        text(&output.stdout).contains(expected),
+        "{}",
+        text(&output.stdout)
+    );
+}
+
+#[test]
+fn the_trail_of_a_deploy_is_shown_and_checked() {
+    let world = World::new(Kind::Fake);
+    world.push("1.0.0", &["run"]);
+    let agent = world.agent();
+    assert_eq!(agent.deploy(&world.image("1.0.0")).status, 200);
+    assert_eq!(agent.deploy(&world.image("9.9.9")).status, 502);
+    let state = world.path("state").display().to_string();
+    let shown = run(&["history", &state]);
+    let table = text(&shown.stdout);
+    assert!(shown.status.success() && table.contains("1.0.0"), "{table}");
+    assert!(table.contains("pull"), "{table}");
+    let json = run(&["history", "--json", "--failed", &state]);
+    let lines = text(&json.stdout);
+    assert_eq!(lines.lines().count(), 1, "{lines}");
+    let checked = run(&["verify", &state]);
+    assert!(checked.status.success(), "{}", text(&checked.stdout));
+    drop(agent);
+    let trail = world.path("state/audit.jsonl");
+    let changed = std::fs::read_to_string(&trail)
+        .expect("read")
+        .replacen("1.0.0", "1.0.1", 1);
+    std::fs::write(&trail, changed).expect("written");
+    let checked = run(&["verify", &state]);
+    assert_eq!(checked.status.code(), Some(1), "{}", text(&checked.stdout));
+}

@@ -1,0 +1,357 @@
+//! A world for one test: an engine (fake or real), a registry, a host's directories, and the agent.
+//!
+//! A world takes with it what it made, and touches nothing else: its container name and its repository are its own.
+
+mod agent;
+mod message;
+mod private_engine;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use dreichor_test_support::fake_engine::FakeEngine;
+use dreichor_test_support::images::{BuiltImage, ImageSpec};
+use dreichor_test_support::registry::Registry;
+use serde_json::{Value, json};
+
+pub use agent::{Agent, CLIENT_SECRET, contract_headers, request_bytes};
+pub use message::{Answer, engine_call, exchange, exchange_raw};
+pub use private_engine::PrivateEngine;
+
+/// Which engine a scenario runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Fake,
+    Real,
+}
+
+/// A value of runtime.env that must show up nowhere but in the container.
+pub const CANARY: &str = "canary-runtime-value-77aa";
+
+/// Everything around one agent.
+pub struct World {
+    pub kind: Kind,
+    pub fake: Option<FakeEngine>,
+    pub registry: Registry,
+    pub directory: tempfile::TempDir,
+    pub name: String,
+    pub repository: String,
+    pub settings: HashMap<String, String>,
+    pub port: u16,
+    socket: PathBuf,
+    private: Option<PrivateEngine>,
+}
+
+impl World {
+    /// A world on the engine of that kind. Panics, and so fails the test, where there is no real one.
+    pub fn new(kind: Kind) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let registry = Registry::start();
+        let unique = unique();
+        let (socket, fake) = match kind {
+            Kind::Fake => {
+                let socket = directory.path().join("engine.sock");
+                let fake = FakeEngine::start(&socket);
+                (socket, Some(fake))
+            }
+            Kind::Real => (real_socket(), None),
+        };
+        let mut world = Self {
+            kind,
+            fake,
+            name: format!("dreichor-test-{unique}-dev"),
+            repository: format!("127.0.0.1:{}/test-{unique}/runtime", registry.port()),
+            registry,
+            directory,
+            settings: HashMap::new(),
+            port: free_port(),
+            socket,
+            private: None,
+        };
+        world.furnish();
+        world
+    }
+
+    /// Gives the world an engine of its own, which may be killed.
+    pub fn own_engine(&mut self) {
+        if self.kind == Kind::Real {
+            let engine = PrivateEngine::start(&self.path("engine"));
+            self.socket = engine.socket();
+            let host = format!("unix://{}", self.socket.display());
+            self.set("DOCKER_HOST", &host);
+            self.private = Some(engine);
+        }
+    }
+
+    /// Kills the engine, waits, and starts it again.
+    pub fn restart_engine(&mut self, down: Duration) {
+        match (&self.fake, &mut self.private) {
+            (Some(fake), _) => fake.restart(down),
+            (None, Some(engine)) => {
+                engine.kill();
+                std::thread::sleep(down);
+                engine.up();
+            }
+            (None, None) => panic!("only an engine of one's own may be restarted"),
+        }
+    }
+
+    /// The directories and files of a host, and settings with short times.
+    fn furnish(&mut self) {
+        for directory in ["volumes/audit-events", "volumes/snapshots", "docker"] {
+            std::fs::create_dir_all(self.path(directory)).expect("made");
+        }
+        self.write_runtime_env(&format!("EXECUTION_PLANE=paper\nDATABASE_URL={CANARY}\n"));
+        let shown = |path: PathBuf| path.display().to_string();
+        let settings = [
+            ("ENVIRONMENT", "dev".to_owned()),
+            ("CONTAINER_NAME", self.name.clone()),
+            (
+                "AUDIT_EVENTS_PATH",
+                shown(self.path("volumes/audit-events")),
+            ),
+            ("SNAPSHOTS_PATH", shown(self.path("volumes/snapshots"))),
+            ("ALLOW_EXECUTION_PLANE", "paper".to_owned()),
+            ("PORT", self.port.to_string()),
+            ("RUNTIME_ENV_FILE", shown(self.path("runtime.env"))),
+            ("STATE_DIRECTORY", shown(self.path("state"))),
+            ("IMAGE_REPOSITORY", self.repository.clone()),
+            ("DOCKER_HOST", format!("unix://{}", self.socket.display())),
+            ("DOCKER_CONFIG", shown(self.path("docker"))),
+            ("RUNTIME_NETWORK", "none".to_owned()),
+            ("STOP_GRACE_SECONDS", "1".to_owned()),
+            ("START_CONFIRMATION_SECONDS", "1".to_owned()),
+            ("STATUS_MAX_AGE_SECONDS", "3".to_owned()),
+        ];
+        let settings = settings.map(|(name, value)| (name.to_owned(), value));
+        self.settings.extend(settings);
+    }
+
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.settings.insert(name.to_owned(), value.to_owned());
+    }
+
+    pub fn unset(&mut self, name: &str) {
+        self.settings.remove(name);
+    }
+
+    pub fn path(&self, inside: &str) -> PathBuf {
+        self.directory.path().join(inside)
+    }
+
+    pub fn write_runtime_env(&self, text: &str) {
+        std::fs::write(self.path("runtime.env"), text).expect("written");
+    }
+
+    /// Writes the settings as the unit's environment file.
+    pub fn env_file(&self) -> PathBuf {
+        let path = self.path(".env");
+        let mut lines: Vec<String> = self
+            .settings
+            .iter()
+            .map(|(name, value)| format!("{name}={value}\n"))
+            .collect();
+        lines.sort();
+        std::fs::write(&path, lines.concat()).expect("written");
+        path
+    }
+
+    /// Starts the agent with the settings as they are.
+    pub fn agent(&self) -> Agent {
+        Agent::start(&self.env_file(), self.port, &self.path("agent.log"), &[])
+    }
+
+    /// Puts an image into the registry under a tag; the mode decides what its process does.
+    pub fn push(&self, tag: &str, mode: &[&str]) -> BuiltImage {
+        self.push_spec(tag, ImageSpec::mode(mode))
+    }
+
+    pub fn push_spec(&self, tag: &str, spec: ImageSpec) -> BuiltImage {
+        let image = spec.salt(format!("{}:{tag}", self.repository)).build();
+        self.registry.put(self.repository_path(), tag, &image);
+        image
+    }
+
+    /// The repository without the registry's address.
+    pub fn repository_path(&self) -> &str {
+        self.repository
+            .split_once('/')
+            .expect("a host and a path")
+            .1
+    }
+
+    /// The reference of a tag.
+    pub fn image(&self, tag: &str) -> String {
+        format!("{}:{tag}", self.repository)
+    }
+
+    pub fn engine(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
+        engine_call(&self.socket, method, path, body)
+    }
+
+    /// The inspect of the container that has exactly our name.
+    pub fn container(&self) -> Option<Value> {
+        let answer = self.engine("GET", &format!("/containers/{}/json", self.name), None);
+        match answer.status {
+            200 => Some(answer.json()).filter(|shown| shown["Name"] == format!("/{}", self.name)),
+            404 => None,
+            other => panic!("inspect gave {other}: {}", answer.body),
+        }
+    }
+
+    /// The same, when there must be one.
+    pub fn shown(&self) -> Value {
+        self.container().expect("the runtime container exists")
+    }
+
+    pub fn id(&self) -> String {
+        self.shown()["Id"].as_str().expect("an id").to_owned()
+    }
+
+    /// How many containers have a name that contains ours.
+    pub fn count(&self) -> usize {
+        let filters = json!({ "name": [self.name] })
+            .to_string()
+            .replace('"', "%22");
+        let path = format!("/containers/json?all=1&filters={filters}");
+        let listed = self.engine("GET", &path, None).json();
+        listed.as_array().expect("a list").len()
+    }
+
+    /// Makes a container under our name the way somebody else would.
+    pub fn foreign_container(&self, tag: &str, policy: &str) -> String {
+        self.pull(tag);
+        let body = json!({
+            "Image": self.image(tag),
+            "HostConfig": { "NetworkMode": "none", "RestartPolicy": { "Name": policy } },
+        });
+        let path = format!("/containers/create?name={}", self.name);
+        let answer = self.engine("POST", &path, Some(&body));
+        assert_eq!(answer.status, 201, "{}", answer.body);
+        answer.json()["Id"].as_str().expect("an id").to_owned()
+    }
+
+    /// Pulls a tag past the agent.
+    pub fn pull(&self, tag: &str) {
+        let path = format!("/images/create?fromImage={}&tag={tag}", self.repository);
+        let answer = self.engine("POST", &path, None);
+        assert!(
+            answer.status == 200 && answer.body.contains("Digest:"),
+            "{} {}",
+            answer.status,
+            answer.body
+        );
+    }
+
+    /// Acts on a container: `start`, `kill`, `pause`, `restart?t=0`.
+    pub fn act(&self, id: &str, act: &str) {
+        let answer = self.engine("POST", &format!("/containers/{id}/{act}"), None);
+        assert!(
+            answer.status < 300,
+            "{act} gave {}: {}",
+            answer.status,
+            answer.body
+        );
+    }
+
+    pub fn remove(&self, id: &str) {
+        self.engine("DELETE", &format!("/containers/{id}?force=1&v=1"), None);
+    }
+
+    /// Every record of the audit trail, checked to be JSON lines.
+    pub fn trail(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.path("state/audit.jsonl")).expect("a trail");
+        text.lines()
+            .map(|line| serde_json::from_str(line).expect("a JSON line"))
+            .collect()
+    }
+
+    /// The records of one event.
+    pub fn events(&self, event: &str) -> Vec<Value> {
+        let mut records = self.trail();
+        records.retain(|record| record["event"] == event);
+        records
+    }
+
+    /// The last outcome in the trail.
+    pub fn last_outcome(&self) -> Value {
+        self.events("operation_ended").pop().expect("an outcome")
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if self.kind == Kind::Fake || self.private.is_some() {
+            return;
+        }
+        if let Some(shown) = self.container() {
+            self.remove(shown["Id"].as_str().unwrap_or_default());
+        }
+        let filters = json!({ "reference": [self.repository] }).to_string();
+        let filters = filters.replace('"', "%22");
+        let listed = self.engine("GET", &format!("/images/json?filters={filters}"), None);
+        for image in listed.json().as_array().into_iter().flatten() {
+            let id = image["Id"].as_str().unwrap_or_default();
+            self.engine("DELETE", &format!("/images/{id}?force=1"), None);
+        }
+    }
+}
+
+/// The socket of the real engine, from `DOCKER_HOST` or where Docker puts it.
+pub fn real_socket() -> PathBuf {
+    let host = std::env::var("DOCKER_HOST").unwrap_or_default();
+    let socket = host
+        .strip_prefix("unix://")
+        .unwrap_or("/var/run/docker.sock");
+    let socket = PathBuf::from(socket);
+    assert!(
+        std::os::unix::net::UnixStream::connect(&socket).is_ok(),
+        "no Docker Engine answers on {}; ./tests/run brings one up",
+        socket.display()
+    );
+    socket
+}
+
+/// A loopback port that was free a moment ago.
+pub fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    listener.local_addr().expect("an address").port()
+}
+
+/// Waits until something holds.
+pub fn until(what: &str, within: Duration, mut holds: impl FnMut() -> bool) {
+    let end = Instant::now() + within;
+    while !holds() {
+        assert!(Instant::now() < end, "not within {within:?}: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Copies nothing, reads everything: whether any file below `directory` holds `needle`.
+pub fn found_below(directory: &Path, needle: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(found_below(&path, needle));
+        } else if std::fs::read(&path)
+            .is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(needle))
+        {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// A word that no other test, process or run uses.
+fn unique() -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let now = std::time::SystemTime::UNIX_EPOCH
+        .elapsed()
+        .expect("after 1970")
+        .as_millis();
+    format!("{:x}-{:x}-{count}", std::process::id(), now & 0xff_ffff)
+}

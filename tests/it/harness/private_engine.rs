@@ -1,0 +1,103 @@
+//! A real Docker Engine of one test's own, which may be killed and started again.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use super::until;
+
+/// `dockerd` in a directory of its own, without bridge and iptables.
+pub struct PrivateEngine {
+    directory: PathBuf,
+    child: Option<Child>,
+}
+
+impl PrivateEngine {
+    pub fn start(directory: &Path) -> Self {
+        std::fs::create_dir_all(directory).expect("made");
+        let mut engine = Self {
+            directory: directory.to_owned(),
+            child: None,
+        };
+        engine.up();
+        engine
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        self.directory.join("docker.sock")
+    }
+
+    /// Starts it and waits until it answers.
+    pub fn up(&mut self) {
+        let path = |name: &str| self.directory.join(name);
+        // containerd died with the engine that was killed. Where nobody reaps its zombie, a new engine takes the
+        // process in this file for alive and waits for it in vain.
+        std::fs::remove_file(path("exec/containerd/containerd.pid")).ok();
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(path("log"))
+            .expect("a log");
+        let child = Command::new("dockerd")
+            .arg("--host")
+            .arg(format!("unix://{}", self.socket().display()))
+            .arg("--data-root")
+            .arg(path("data"))
+            .arg("--exec-root")
+            .arg(path("exec"))
+            .arg("--pidfile")
+            .arg(path("pid"))
+            .args(["--bridge", "none", "--iptables=false", "--ip-masq=false"])
+            .args(["--shutdown-timeout", "3"])
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a second handle"))
+            .stderr(log)
+            .spawn()
+            .expect("dockerd runs: the tests of engine restarts need root and dockerd");
+        self.child = Some(child);
+        let socket = self.socket();
+        until(
+            "the private engine answers",
+            Duration::from_secs(30),
+            || {
+                super::message::try_engine_call(&socket, "GET", "/_ping", None)
+                    .is_ok_and(|answer| answer.status == 200)
+            },
+        );
+    }
+
+    /// Ends it at once, as a crash would.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().expect("killed");
+            child.wait().expect("waited for");
+        }
+    }
+}
+
+impl Drop for PrivateEngine {
+    fn drop(&mut self) {
+        if self.child.is_none() {
+            // Killed: its containerd lives on, and only a new life of the engine ends both in order.
+            self.up();
+        }
+        if let Some(mut child) = self.child.take() {
+            let pid = child.id().to_string();
+            // In order, so that containers, shims and containerd go with it.
+            Command::new("kill").arg(&pid).status().ok();
+            child.wait().ok();
+        }
+        // Shims of containers that outlived a killed engine know their directory.
+        let own = self.directory.display().to_string();
+        Command::new("pkill")
+            .args(["-KILL", "-f", &format!("containerd-shim.*{own}")])
+            .status()
+            .ok();
+        let mounts = std::fs::read_to_string("/proc/mounts").unwrap_or_default();
+        let left = mounts.lines().filter_map(|line| line.split(' ').nth(1));
+        for mount in left.filter(|mount| mount.starts_with(&own)) {
+            Command::new("umount").args(["--lazy", mount]).status().ok();
+        }
+    }
+}

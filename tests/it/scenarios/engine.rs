@@ -1,0 +1,68 @@
+//! The engine is killed and comes back, while nothing happens and in the middle of a deploy.
+
+use std::time::Duration;
+
+use crate::harness::{World, until};
+
+on_both_engines!(
+    an_engine_that_restarts_while_idle_is_followed,
+    an_engine_that_restarts_during_a_deploy_ends_it_with_the_truth,
+);
+
+const BACK: Duration = Duration::from_secs(20);
+
+fn an_engine_that_restarts_while_idle_is_followed(mut world: World) {
+    world.own_engine();
+    world.set("RUNTIME_RESTART_POLICY", "no");
+    world.push("1.0.0", &["run"]);
+    let agent = world.agent();
+    assert_eq!(agent.deploy(&world.image("1.0.0")).status, 200);
+    world.restart_engine(Duration::from_millis(3500));
+    // Without the engine the view aged past its bound; now it shows what the engine shows.
+    agent.status_until(BACK, |answer| answer.status == 200);
+    until("status and engine agree", BACK, || {
+        let running = world
+            .container()
+            .is_some_and(|shown| shown["State"]["Running"] == true);
+        agent.status()["running"] == running
+    });
+    let answer = agent.deploy(&world.image("1.0.0"));
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!(agent.status()["running"], true);
+}
+
+fn an_engine_that_restarts_during_a_deploy_ends_it_with_the_truth(mut world: World) {
+    world.own_engine();
+    world.set("STOP_GRACE_SECONDS", "5");
+    world.set("RUNTIME_RESTART_POLICY", "no");
+    world.push("1.0.0", &["ignore-term"]);
+    world.push("2.0.0", &["run"]);
+    let agent = world.agent();
+    assert_eq!(agent.deploy(&world.image("1.0.0")).status, 200);
+    let image = world.image("2.0.0");
+    let answer = std::thread::scope(|scope| {
+        let running = scope.spawn(|| agent.deploy(&image));
+        until("the stop begins", Duration::from_secs(10), || {
+            let steps = world.events("step_started");
+            steps.iter().any(|step| step["step"] == "stop")
+        });
+        std::thread::sleep(Duration::from_millis(500));
+        world.restart_engine(Duration::from_millis(500));
+        running.join().expect("answered")
+    });
+    let outcome = world.last_outcome();
+    assert_eq!(outcome["http"], answer.status, "{}", answer.body);
+    if answer.status == 200 {
+        assert_eq!(world.shown()["Config"]["Image"], image);
+    } else {
+        assert!(
+            answer.reason().contains("stop") || answer.reason().contains("remove"),
+            "{}",
+            answer.body
+        );
+    }
+    agent.status_until(BACK, |answer| answer.status == 200);
+    let again = agent.deploy(&image);
+    assert_eq!(again.status, 200, "{}", again.body);
+    assert_eq!(world.count(), 1);
+}

@@ -1,0 +1,139 @@
+//! Signals, lock, settings, ambient variables: the agent as a process.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::harness::{Agent, World, until};
+
+on_both_engines!(
+    sigterm_lets_the_running_operation_end_and_leaves_the_container,
+    sigint_of_an_idle_agent_ends_it_in_order,
+    a_second_agent_ends_at_once,
+    ambient_variables_decide_nothing_and_leak_nowhere,
+    a_killed_agent_closes_its_operation_as_interrupted,
+    no_secret_is_written_anywhere,
+);
+
+fn sigterm_lets_the_running_operation_end_and_leaves_the_container(mut world: World) {
+    world.set("STOP_GRACE_SECONDS", "3");
+    world.push("1.0.0", &["ignore-term"]);
+    world.push("2.0.0", &["run"]);
+    let mut agent = world.agent();
+    assert_eq!(agent.deploy(&world.image("1.0.0")).status, 200);
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| agent.deploy(&world.image("2.0.0")));
+        until("the stop begins", Duration::from_secs(10), || {
+            let steps = world.events("step_started");
+            steps.iter().filter(|s| s["step"] == "stop").count() == 1
+        });
+        agent.signal("TERM");
+        until("it is seen", Duration::from_secs(5), || {
+            agent.log().contains("SIGTERM")
+        });
+        let refused = agent.stop();
+        assert_eq!(refused.status, 503, "{}", refused.body);
+        assert!(refused.reason().contains("shutting down"));
+        let answer = running.join().expect("answered");
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    });
+    assert_eq!(agent.wait().code(), Some(0));
+    assert_eq!(world.shown()["State"]["Running"], true);
+    assert_eq!(world.events("agent_stopped").len(), 1);
+}
+
+fn sigint_of_an_idle_agent_ends_it_in_order(world: World) {
+    let mut agent = world.agent();
+    agent.signal("INT");
+    assert_eq!(agent.wait().code(), Some(0));
+}
+
+fn a_second_agent_ends_at_once(mut world: World) {
+    let agent = world.agent();
+    world.set("PORT", &crate::harness::free_port().to_string());
+    let log = world.path("second.log");
+    let mut second = Agent::launch(&world.env_file(), 0, &log, &[]);
+    assert_eq!(second.wait().code(), Some(75));
+    assert!(second.log().contains("another agent"), "{}", second.log());
+    assert_eq!(agent.status()["running"], false);
+}
+
+fn ambient_variables_decide_nothing_and_leak_nowhere(world: World) {
+    world.push("1.0.0", &["run"]);
+    let ambient = [
+        ("CONTAINER_NAME", "stranger-dev"),
+        ("PORT", "1"),
+        ("ENVIRONMENT", "prod"),
+        ("DATABASE_URL", "ambient-value"),
+        ("EXECUTION_PLANE", "live"),
+    ];
+    let log = world.path("agent.log");
+    let agent = Agent::start(&world.env_file(), world.port, &log, &ambient);
+    let answer = agent.deploy(&world.image("1.0.0"));
+    assert_eq!(
+        (answer.status, &answer.json()["container_name"]),
+        (200, &json!(world.name))
+    );
+    let shown = world.shown()["Config"]["Env"].to_string();
+    for foreign in ["ambient-value", "live", "stranger", "CF_"] {
+        assert!(!shown.contains(foreign), "{shown}");
+    }
+}
+
+fn a_killed_agent_closes_its_operation_as_interrupted(mut world: World) {
+    world.set("STOP_GRACE_SECONDS", "3");
+    world.push("1.0.0", &["ignore-term"]);
+    world.push("2.0.0", &["run"]);
+    let mut agent = world.agent();
+    assert_eq!(agent.deploy(&world.image("1.0.0")).status, 200);
+    std::thread::scope(|scope| {
+        let body = json!({ "image": world.image("2.0.0") }).to_string();
+        let headers = crate::harness::contract_headers();
+        let bytes = crate::harness::request_bytes("POST", "/v1/deploy", &headers, &body);
+        let port = agent.port;
+        let cut = scope.spawn(move || crate::harness::exchange_raw(port, &bytes));
+        until("the stop begins", Duration::from_secs(10), || {
+            let steps = world.events("step_started");
+            steps.iter().filter(|s| s["step"] == "stop").count() == 1
+        });
+        agent.signal("KILL");
+        assert!(!agent.wait().success());
+        assert!(
+            cut.join().expect("joined").is_empty(),
+            "no answer was given"
+        );
+    });
+    let agent = world.agent();
+    until("it is closed", Duration::from_secs(10), || {
+        !world.events("operation_interrupted").is_empty()
+    });
+    let closed = world.events("operation_interrupted").remove(0);
+    assert_eq!(closed["last_step"], "stop");
+    assert_ne!(closed["state"], "unknown");
+    // Nothing is resumed: the next explicit deploy converges.
+    std::thread::sleep(Duration::from_secs(4));
+    if let Some(shown) = world.container() {
+        assert_eq!(shown["Config"]["Image"], world.image("1.0.0"));
+    }
+    let answer = agent.deploy(&world.image("2.0.0"));
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!(world.count(), 1);
+}
+
+fn no_secret_is_written_anywhere(mut world: World) {
+    use crate::harness::{CANARY, CLIENT_SECRET, found_below};
+    world.set("RUST_LOG", "trace");
+    world.push("1.0.0", &["run"]);
+    world.push("2.0.0", &["crash"]);
+    let log = world.path("agent.log");
+    let trace = [("RUST_LOG", "trace")];
+    let agent = Agent::start(&world.env_file(), world.port, &log, &trace);
+    assert_eq!(agent.deploy(&world.image("1.0.0")).status, 200);
+    assert_eq!(agent.deploy(&world.image("2.0.0")).status, 500);
+    assert_eq!(agent.deploy(CLIENT_SECRET).status, 422);
+    assert_eq!(agent.post("/v1/deploy", CLIENT_SECRET).status, 400);
+    assert_eq!(agent.stop().status, 200);
+    let written = [CANARY, CLIENT_SECRET].map(|secret| found_below(world.directory.path(), secret));
+    assert_eq!(written[0], [world.path("runtime.env")]);
+    assert_eq!(written[1], Vec::<std::path::PathBuf>::new());
+}

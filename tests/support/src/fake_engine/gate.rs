@@ -1,0 +1,98 @@
+//! A door in front of or behind a call's effect that a test opens when it likes.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::fault::When;
+use super::verb::Verb;
+
+/// Holds every call of one verb until it is released or dropped.
+#[derive(Debug)]
+pub struct Gate(Arc<Door>);
+
+#[derive(Debug)]
+struct Door {
+    verb: Verb,
+    when: When,
+    open: watch::Sender<bool>,
+    arrived: watch::Sender<usize>,
+}
+
+impl Gate {
+    /// Returns once a call stands at the gate.
+    pub async fn reached(&self) {
+        self.reached_by(1).await;
+    }
+
+    /// Returns once so many calls have come to the gate.
+    pub async fn reached_by(&self, calls: usize) {
+        let mut arrived = self.0.arrived.subscribe();
+        let counted = arrived.wait_for(|seen| *seen >= calls).await;
+        counted.expect("the gate holds its own sender");
+    }
+
+    /// The same for a test without a runtime; false when the time is up first.
+    pub fn reached_within(&self, limit: Duration) -> bool {
+        let end = std::time::Instant::now() + limit;
+        while self.arrived() == 0 {
+            if std::time::Instant::now() > end {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        true
+    }
+
+    /// How many calls have come to the gate so far.
+    pub fn arrived(&self) -> usize {
+        *self.0.arrived.borrow()
+    }
+
+    /// Lets every held and every later call pass.
+    pub fn release(&self) {
+        self.0.open.send_replace(true);
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+/// All gates of one engine.
+#[derive(Debug, Default)]
+pub(crate) struct Gates(Mutex<Vec<Arc<Door>>>);
+
+impl Gates {
+    pub fn put(&self, verb: Verb, when: When) -> Gate {
+        let (open, arrived) = (watch::Sender::new(false), watch::Sender::new(0));
+        let door = Arc::new(Door {
+            verb,
+            when,
+            open,
+            arrived,
+        });
+        let mut doors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        doors.retain(|door| !*door.open.borrow());
+        doors.push(door.clone());
+        Gate(door)
+    }
+
+    pub async fn pass(&self, verb: Verb, when: When) {
+        for door in self.standing_at(verb, when) {
+            door.arrived.send_modify(|seen| *seen += 1);
+            let mut open = door.open.subscribe();
+            let opened = open.wait_for(|open| *open).await;
+            opened.expect("this very loop holds the door");
+        }
+    }
+
+    fn standing_at(&self, verb: Verb, when: When) -> Vec<Arc<Door>> {
+        let doors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let here = doors.iter().filter(|d| d.verb == verb && d.when == when);
+        here.filter(|d| !*d.open.borrow()).cloned().collect()
+    }
+}

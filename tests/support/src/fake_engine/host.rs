@@ -1,0 +1,127 @@
+//! The simulated host: its containers, images and volumes behind one lock.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use super::container::Container;
+use super::events::EventBus;
+use super::images::ImageStore;
+use super::message::Answer;
+use super::sightings::Sightings;
+
+/// What an engine knows and does.
+#[derive(Debug)]
+pub(crate) struct Host {
+    world: Mutex<World>,
+    /// Ticks at every change, for whoever waits for one.
+    pub changed: watch::Sender<u64>,
+    pub events: EventBus,
+    pub runtime: Handle,
+}
+
+/// Everything that is, at one moment.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub containers: BTreeMap<String, Container>,
+    pub images: ImageStore,
+    pub volumes: BTreeSet<String>,
+    pub sightings: Sightings,
+    pub engine_up: bool,
+    pub slow_removal: Duration,
+    pub failing_removals: BTreeSet<String>,
+}
+
+impl Host {
+    pub fn new(runtime: Handle) -> Arc<Host> {
+        let world = World {
+            containers: BTreeMap::new(),
+            images: ImageStore::default(),
+            volumes: BTreeSet::new(),
+            sightings: Sightings::default(),
+            engine_up: true,
+            slow_removal: Duration::ZERO,
+            failing_removals: BTreeSet::new(),
+        };
+        Arc::new(Host {
+            world: Mutex::new(world),
+            changed: watch::Sender::new(0),
+            events: EventBus::default(),
+            runtime,
+        })
+    }
+
+    pub fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Every change of the world goes through here: waiters wake, witnesses look.
+    pub fn change<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
+        let mut world = self.world();
+        let done = act(&mut world);
+        let World {
+            containers,
+            sightings,
+            ..
+        } = &mut *world;
+        sightings.look(containers.values());
+        drop(world);
+        self.changed.send_modify(|tick| *tick += 1);
+        done
+    }
+
+    /// Returns once the condition holds.
+    pub async fn wait_until(&self, mut holds: impl FnMut(&World) -> bool) {
+        let mut changes = self.changed.subscribe();
+        loop {
+            changes.mark_unchanged();
+            if holds(&self.world()) || changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+impl World {
+    /// Docker's lookup: full id, then name, then an unambiguous prefix of an id.
+    pub fn find(&self, key: &str) -> Result<&Container, Answer> {
+        if let Some(container) = self.containers.get(key) {
+            return Ok(container);
+        }
+        if let Some(container) = self.named(key.strip_prefix('/').unwrap_or(key)) {
+            return Ok(container);
+        }
+        let mut matching = self.containers.values();
+        let mut matching = matching.by_ref().filter(|c| c.id.starts_with(key));
+        match (matching.next(), matching.next()) {
+            (Some(only), None) if !key.is_empty() => Ok(only),
+            (Some(_), Some(_)) if !key.is_empty() => {
+                let text = format!("Multiple IDs found with provided prefix: {key}");
+                Err(Answer::error(500, text))
+            }
+            _ => Err(Answer::error(404, format!("No such container: {key}"))),
+        }
+    }
+
+    pub fn named(&self, name: &str) -> Option<&Container> {
+        self.containers.values().find(|c| c.name == name)
+    }
+
+    pub fn get(&mut self, id: &str) -> Option<&mut Container> {
+        self.containers.get_mut(id)
+    }
+}
+
+/// 64 hex digits that no other container or volume of this process has.
+pub(crate) fn fresh_id() -> String {
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    let count = COUNTER.fetch_add(1, Ordering::Relaxed);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let nanos = now.map_or(0, |since| since.as_nanos());
+    let seed = format!("{}-{nanos}-{count}", std::process::id());
+    super::images::sha256_hex(seed.as_bytes())
+}

@@ -1,0 +1,457 @@
+//! A registry that speaks the distribution protocol over plain HTTP on loopback, and misbehaves when told to.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+
+use crate::images::{self, BuiltImage};
+
+/// The bearer token that the token server gives.
+const TOKEN: &str = "sample-registry-token";
+/// How often a stalled answer looks whether it may end.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Which requests a fault strikes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// Manifests and indexes.
+    Manifest,
+    /// Configs and layers.
+    Blob,
+    /// The token server.
+    Token,
+}
+
+/// How a request goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// This status, with an error body of the protocol.
+    Status(u16),
+    /// The connection ends without an answer.
+    Cut,
+    /// The connection ends in mid-body.
+    CutMidBody,
+    /// A byte of the body is another.
+    Corrupt,
+    /// The header names another digest than the body has.
+    WrongDigest,
+    /// No answer comes.
+    Stall,
+    /// Half the body comes, then nothing.
+    StallMidBody,
+    /// So many bytes at a time, with a pause of 50 ms.
+    Drip(usize),
+}
+
+/// One request as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// The method.
+    pub method: String,
+    /// The path without its query.
+    pub path: String,
+    /// The user of Basic credentials; `token` for a bearer; none without.
+    pub user: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Auth {
+    Open,
+    Basic(String, String),
+    Bearer(String, String),
+}
+
+#[derive(Debug)]
+struct State {
+    /// By repository and tag or digest: media type and bytes.
+    manifests: BTreeMap<(String, String), (&'static str, Vec<u8>)>,
+    blobs: BTreeMap<String, Vec<u8>>,
+    auth: Auth,
+    faults: Vec<(What, Fault)>,
+    seen: Vec<Seen>,
+}
+
+/// A running registry; it ends when this is dropped.
+#[derive(Debug)]
+pub struct Registry {
+    port: u16,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    port: u16,
+    state: Mutex<State>,
+    ended: AtomicBool,
+}
+
+impl Registry {
+    /// Serves on a free loopback port.
+    ///
+    /// # Panics
+    /// There is none.
+    pub fn start() -> Self {
+        Self::on(0)
+    }
+
+    /// Serves on this loopback port.
+    ///
+    /// # Panics
+    /// It is taken.
+    pub fn on(port: u16) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).expect("a loopback port");
+        let port = listener.local_addr().expect("it is bound").port();
+        let state = State {
+            manifests: BTreeMap::new(),
+            blobs: BTreeMap::new(),
+            auth: Auth::Open,
+            faults: Vec::new(),
+            seen: Vec::new(),
+        };
+        let shared = Arc::new(Shared {
+            port,
+            state: Mutex::new(state),
+            ended: AtomicBool::new(false),
+        });
+        let served = Arc::clone(&shared);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                if served.ended.load(Ordering::SeqCst) {
+                    return;
+                }
+                let shared = Arc::clone(&served);
+                // A connection that breaks is its client's business.
+                std::thread::spawn(move || serve(&shared, &stream).ok());
+            }
+        });
+        Self { port, shared }
+    }
+
+    /// The loopback port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Puts an image under a tag, replacing what was there.
+    pub fn put(&self, repository: &str, tag: &str, image: &BuiltImage) {
+        let mut state = self.shared.lock();
+        for name in [tag, &image.digest] {
+            let key = (repository.to_owned(), name.to_owned());
+            state
+                .manifests
+                .insert(key, (images::MANIFEST, image.manifest.clone()));
+        }
+        state.blobs.extend(image.blobs.clone());
+    }
+
+    /// Puts an index of images for several machines under a tag.
+    pub fn put_index(&self, repository: &str, tag: &str, of: &[&BuiltImage]) {
+        for image in of {
+            self.put(repository, &image.digest.clone(), image);
+        }
+        let index = images::index(of);
+        let mut state = self.shared.lock();
+        for name in [tag.to_owned(), images::digest(&index)] {
+            state.manifests.insert(
+                (repository.to_owned(), name),
+                (images::INDEX, index.clone()),
+            );
+        }
+    }
+
+    /// Takes a tag away.
+    pub fn delete(&self, repository: &str, tag: &str) {
+        self.shared
+            .lock()
+            .manifests
+            .remove(&(repository.to_owned(), tag.to_owned()));
+    }
+
+    /// Asks for Basic credentials from now on.
+    pub fn require_basic(&self, user: &str, password: &str) {
+        self.shared.lock().auth = Auth::Basic(user.to_owned(), password.to_owned());
+    }
+
+    /// Asks for a token, which the token server gives for these credentials.
+    pub fn require_bearer(&self, user: &str, password: &str) {
+        self.shared.lock().auth = Auth::Bearer(user.to_owned(), password.to_owned());
+    }
+
+    /// From now on every such request goes wrong.
+    pub fn fault(&self, what: What, fault: Fault) {
+        self.shared.lock().faults.push((what, fault));
+    }
+
+    /// Layers and configs stop coming half-way.
+    pub fn stall_blobs(&self) {
+        self.fault(What::Blob, Fault::StallMidBody);
+    }
+
+    /// Ends every fault; what is stalled is cut.
+    pub fn heal(&self) {
+        self.shared.lock().faults.clear();
+    }
+
+    /// The requests so far.
+    pub fn seen(&self) -> Vec<Seen> {
+        self.shared.lock().seen.clone()
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        self.shared.ended.store(true, Ordering::SeqCst);
+        // Wakes the accepting thread, which then sees that it is over.
+        TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).ok();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stands(&self, fault: (What, Fault)) -> bool {
+        !self.ended.load(Ordering::SeqCst) && self.lock().faults.contains(&fault)
+    }
+}
+
+struct Reply {
+    status: u16,
+    headers: Vec<(&'static str, String)>,
+    body: Vec<u8>,
+}
+
+fn serve(shared: &Shared, stream: &TcpStream) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream);
+    loop {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            if reader.read_line(&mut head)? == 0 {
+                return Ok(());
+            }
+        }
+        let header = |name: &str| {
+            let mut lines = head.lines().filter_map(|line| line.split_once(':'));
+            lines
+                .find(|(key, _)| key.eq_ignore_ascii_case(name))
+                .map(|(_, value)| value.trim())
+        };
+        let length = header("content-length")
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0);
+        reader.by_ref().take(length).read_to_end(&mut Vec::new())?;
+        let mut words = head.split(' ');
+        let (method, target) = (
+            words.next().unwrap_or_default(),
+            words.next().unwrap_or_default(),
+        );
+        let path = target.split('?').next().unwrap_or_default();
+        let what = match path {
+            "/token" => Some(What::Token),
+            path if path.contains("/manifests/") => Some(What::Manifest),
+            path if path.contains("/blobs/") => Some(What::Blob),
+            _ => None,
+        };
+        let reply = answer(shared, method, path, header("authorization"));
+        let fault = shared
+            .lock()
+            .faults
+            .iter()
+            .copied()
+            .find(|(struck, _)| Some(*struck) == what);
+        // What is refused anyway is not what a fault is about.
+        let fault =
+            fault.filter(|(_, fault)| reply.status < 400 || matches!(fault, Fault::Status(_)));
+        if !write(shared, stream, reply, method == "HEAD", fault)? {
+            return Ok(());
+        }
+    }
+}
+
+fn answer(shared: &Shared, method: &str, path: &str, authorization: Option<&str>) -> Reply {
+    let mut state = shared.lock();
+    let basic = authorization
+        .and_then(|value| value.strip_prefix("Basic "))
+        .and_then(|encoded| STANDARD.decode(encoded).ok())
+        .and_then(|pair| String::from_utf8(pair).ok())
+        .and_then(|pair| {
+            pair.split_once(':')
+                .map(|(user, password)| (user.to_owned(), password.to_owned()))
+        });
+    let bearer = authorization.and_then(|value| value.strip_prefix("Bearer "));
+    let user = basic
+        .as_ref()
+        .map(|(user, _)| user.clone())
+        .or(bearer.map(|_| "token".to_owned()));
+    state.seen.push(Seen {
+        method: method.to_owned(),
+        path: path.to_owned(),
+        user,
+    });
+    let port = shared.port;
+    let challenge = match &state.auth {
+        Auth::Open => None,
+        Auth::Basic(user, password) => (basic != Some((user.clone(), password.clone())))
+            .then(|| "Basic realm=\"sample\"".to_owned()),
+        Auth::Bearer(user, password) => {
+            if path == "/token" {
+                return match basic == Some((user.clone(), password.clone())) {
+                    true => ok(
+                        "application/json",
+                        json!({ "token": TOKEN }).to_string().into_bytes(),
+                    ),
+                    false => refusal(401, "UNAUTHORIZED"),
+                };
+            }
+            let realm =
+                format!("Bearer realm=\"http://127.0.0.1:{port}/token\",service=\"sample\"");
+            (bearer != Some(TOKEN)).then_some(realm)
+        }
+    };
+    if let Some(challenge) = challenge {
+        let mut reply = refusal(401, "UNAUTHORIZED");
+        reply.headers.push(("WWW-Authenticate", challenge));
+        return reply;
+    }
+    let Some(rest) = path.strip_prefix("/v2/") else {
+        return refusal(404, "NOT_FOUND");
+    };
+    if rest.is_empty() {
+        return ok("application/json", b"{}".to_vec());
+    }
+    if let Some((repository, reference)) = rest.split_once("/manifests/") {
+        let key = (repository.to_owned(), reference.to_owned());
+        return match state.manifests.get(&key) {
+            Some((kind, bytes)) => {
+                let mut reply = ok(kind, bytes.clone());
+                reply
+                    .headers
+                    .push(("Docker-Content-Digest", images::digest(bytes)));
+                reply
+            }
+            None => refusal(404, "MANIFEST_UNKNOWN"),
+        };
+    }
+    let blob = rest
+        .split_once("/blobs/")
+        .and_then(|(_, digest)| Some((digest, state.blobs.get(digest)?)));
+    match blob {
+        Some((digest, bytes)) => {
+            let mut reply = ok("application/octet-stream", bytes.clone());
+            reply
+                .headers
+                .push(("Docker-Content-Digest", digest.to_owned()));
+            reply
+        }
+        None => refusal(404, "BLOB_UNKNOWN"),
+    }
+}
+
+fn ok(kind: &str, body: Vec<u8>) -> Reply {
+    Reply {
+        status: 200,
+        headers: vec![("Content-Type", kind.to_owned())],
+        body,
+    }
+}
+
+fn refusal(status: u16, code: &str) -> Reply {
+    let body =
+        json!({ "errors": [{ "code": code, "message": code.to_lowercase().replace('_', " ") }] });
+    Reply {
+        status,
+        headers: vec![("Content-Type", "application/json".to_owned())],
+        body: body.to_string().into_bytes(),
+    }
+}
+
+/// Writes the answer, or what a fault makes of it; false when the connection must end.
+fn write(
+    shared: &Shared,
+    mut stream: &TcpStream,
+    mut reply: Reply,
+    head_only: bool,
+    fault: Option<(What, Fault)>,
+) -> std::io::Result<bool> {
+    let wait = |struck| {
+        while shared.stands(struck) {
+            std::thread::sleep(LOOK);
+        }
+    };
+    match fault {
+        Some((_, Fault::Status(status))) => {
+            let code = match status {
+                401 => "UNAUTHORIZED",
+                403 => "DENIED",
+                404 => "MANIFEST_UNKNOWN",
+                429 => "TOOMANYREQUESTS",
+                _ => "UNKNOWN",
+            };
+            reply = refusal(status, code);
+        }
+        Some((_, Fault::Cut)) => return Ok(false),
+        Some(struck @ (_, Fault::Stall)) => {
+            wait(struck);
+            return Ok(false);
+        }
+        Some((_, Fault::Corrupt)) => {
+            let middle = reply.body.len() / 2;
+            if let Some(byte) = reply.body.get_mut(middle) {
+                *byte ^= 0x20;
+            }
+        }
+        Some((_, Fault::WrongDigest)) => {
+            reply
+                .headers
+                .retain(|(name, _)| *name != "Docker-Content-Digest");
+            reply
+                .headers
+                .push(("Docker-Content-Digest", images::digest(b"something else")));
+        }
+        _ => {}
+    }
+    let mut head = format!(
+        "HTTP/1.1 {} Sample\r\nContent-Length: {}\r\n",
+        reply.status,
+        reply.body.len()
+    );
+    for (name, value) in &reply.headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str("\r\n");
+    stream.write_all(head.as_bytes())?;
+    if head_only {
+        return Ok(true);
+    }
+    let half = reply.body.len() / 2;
+    match fault {
+        Some((_, Fault::CutMidBody)) => {
+            stream.write_all(&reply.body[..half])?;
+            Ok(false)
+        }
+        Some(struck @ (_, Fault::StallMidBody)) => {
+            stream.write_all(&reply.body[..half])?;
+            wait(struck);
+            Ok(false)
+        }
+        Some((_, Fault::Drip(bytes))) => {
+            for piece in reply.body.chunks(bytes.max(1)) {
+                stream.write_all(piece)?;
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            Ok(true)
+        }
+        _ => {
+            stream.write_all(&reply.body)?;
+            Ok(true)
+        }
+    }
+}
