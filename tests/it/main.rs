@@ -10,6 +10,7 @@ mod access_token;
 mod architecture;
 mod command_line;
 mod harness;
+mod host_files;
 mod http_codes;
 mod old_host;
 mod oracle;
