@@ -381,7 +381,7 @@ pub fn found_below(directory: &Path, needle: &str) -> Vec<PathBuf> {
 }
 
 /// A word that no other test, process or run uses.
-fn unique() -> String {
+pub fn unique() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let now = std::time::SystemTime::UNIX_EPOCH
