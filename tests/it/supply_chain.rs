@@ -1,4 +1,4 @@
-//! What comes into the agent: the rules of `deny.toml`, held in every run and without a network.
+//! What comes into the agent: the rules of `.deny.toml`, held in every run and without a network.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -11,7 +11,7 @@ fn read(file: &str) -> String {
 }
 
 fn rules() -> toml::Table {
-    read("deny.toml").parse().expect("deny.toml is TOML")
+    read(".deny.toml").parse().expect(".deny.toml is TOML")
 }
 
 fn list<'a>(rules: &'a toml::Table, section: &str, key: &str) -> Vec<&'a toml::Value> {
