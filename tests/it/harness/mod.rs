@@ -308,7 +308,8 @@ impl Drop for World {
         if !std::thread::panicking() {
             self.assert_that_no_secret_was_written();
         }
-        if self.kind == Kind::Fake || self.private.is_some() {
+        // Before the directory that it lives in.
+        if self.private.take().is_some() || self.kind == Kind::Fake {
             return;
         }
         if let Some(shown) = self.container() {
