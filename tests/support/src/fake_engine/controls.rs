@@ -1,7 +1,7 @@
 //! What a test can do to the road between a client and an engine, fake or real.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
@@ -32,6 +32,9 @@ pub struct Controls {
     pub(crate) gates: Gates,
     calls: Mutex<CallLog>,
     frozen: watch::Sender<bool>,
+    /// Whether connections shall be refused, and whether they are.
+    pub(crate) refusing: watch::Sender<bool>,
+    pub(crate) refused: watch::Sender<bool>,
 }
 
 #[derive(Debug, Default)]
@@ -48,6 +51,8 @@ impl Controls {
             gates: Gates::default(),
             calls: Mutex::default(),
             frozen: watch::Sender::new(false),
+            refusing: watch::Sender::new(false),
+            refused: watch::Sender::new(false),
         }
     }
 
@@ -56,9 +61,27 @@ impl Controls {
         self.faults.inject(fault);
     }
 
-    /// Ends every planned misbehaviour.
+    /// Ends every planned misbehaviour, and lets connections in again.
+    ///
+    /// # Panics
+    /// When an open socket does not let them in within a second.
     pub fn clear_faults(&self) {
         self.faults.clear();
+        if self.refusing.send_replace(false) {
+            let end = Instant::now() + Duration::from_secs(1);
+            while *self.refused.borrow() {
+                assert!(Instant::now() < end, "the socket stays shut");
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+    }
+
+    /// Refuses connections from now on; those that are open stay so.
+    pub(crate) async fn shut(&self) {
+        self.refusing.send_replace(true);
+        let mut refused = self.refused.subscribe();
+        let shut = refused.wait_for(|refused| *refused).await;
+        shut.expect("these controls hold the sender");
     }
 
     /// Holds every call of `verb` before its effect until the gate is released.
@@ -69,6 +92,11 @@ impl Controls {
     /// Holds the answer of every call of `verb`, its effect being done.
     pub fn gate_after(&self, verb: Verb) -> Gate {
         self.gates.put(verb, When::AfterEffect)
+    }
+
+    /// Holds the nth call from now, whatever it is, counted from 1; streams of events and pings do not count.
+    pub fn gate_call(&self, nth: usize, when: When) -> Gate {
+        self.gates.put_at(nth, when)
     }
 
     /// From now on connections are accepted and requests read, but nothing is answered.

@@ -72,6 +72,11 @@ pub(crate) async fn spoilt<W: AsyncWrite + Unpin>(
         }
         Kind::Drip(pause) => drip(out, answer, *pause).await?,
         Kind::SplitCrlf => split_crlf(out, answer).await?,
+        Kind::ThenRefuse => {
+            // Before the answer: a client that has it may connect again at once.
+            controls.shut().await;
+            truly(out, answer, controls).await?
+        }
         Kind::MissingFields => {
             truly(out, rewritten(answer, without_fields).await, controls).await?
         }

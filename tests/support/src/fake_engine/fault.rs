@@ -37,6 +37,8 @@ pub enum Kind {
     UnknownStatus,
     /// Each line of a stream arrives apart from its CRLF. The effect is done.
     SplitCrlf,
+    /// The true answer, and from then on nobody gets a connection until the faults are cleared. The effect is done.
+    ThenRefuse,
 }
 
 /// The body of an answer with a false status.
@@ -103,7 +105,8 @@ impl Fault {
             | Kind::Drip(_)
             | Kind::MissingFields
             | Kind::UnknownStatus
-            | Kind::SplitCrlf => true,
+            | Kind::SplitCrlf
+            | Kind::ThenRefuse => true,
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::io;
 use std::os::unix::net::UnixListener as StdUnixListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Arc, mpsc as std_mpsc};
 use std::time::Duration;
@@ -55,13 +55,17 @@ impl Front {
         controls: Arc<Controls>,
         backend: Arc<B>,
     ) -> io::Result<Front> {
-        let listener = StdUnixListener::bind(path)?;
-        listener.set_nonblocking(true)?;
+        let listener = bound(path)?;
+        let path = path.to_owned();
         let (close, closing) = oneshot::channel();
         let (closed_sender, closed) = std_mpsc::channel();
         runtime.spawn(async move {
             if let Ok(listener) = UnixListener::from_std(listener) {
-                accept(listener, closing, controls, backend).await;
+                let door = Door {
+                    path,
+                    listener: Some(listener),
+                };
+                accept(door, closing, controls, backend).await;
             }
             drop(closed_sender);
         });
@@ -77,25 +81,66 @@ impl Front {
     }
 }
 
+fn bound(path: &Path) -> io::Result<StdUnixListener> {
+    let listener = StdUnixListener::bind(path)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// Where connections come in, unless they are refused.
+struct Door {
+    path: PathBuf,
+    listener: Option<UnixListener>,
+}
+
+impl Door {
+    async fn accept(&self) -> io::Result<UnixStream> {
+        match &self.listener {
+            Some(listener) => Ok(listener.accept().await?.0),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Without a listener the socket's file is still there, and a connection to it is refused.
+    fn set(&mut self, refusing: bool) -> io::Result<()> {
+        self.listener = None;
+        if !refusing {
+            std::fs::remove_file(&self.path)?;
+            self.listener = Some(UnixListener::from_std(bound(&self.path)?)?);
+        }
+        Ok(())
+    }
+}
+
 async fn accept<B: Backend>(
-    listener: UnixListener,
+    mut door: Door,
     mut closing: oneshot::Receiver<Ending>,
     controls: Arc<Controls>,
     backend: Arc<B>,
 ) {
     let mut connections = JoinSet::new();
     let effects = Arc::new(tokio::sync::Mutex::new(JoinSet::new()));
+    controls.refused.send_replace(false);
+    let mut refusing = controls.refusing.subscribe();
+    refusing.mark_changed();
     let ending = loop {
         tokio::select! {
             ending = &mut closing => break ending.unwrap_or(Ending::Crash),
-            Ok((stream, _)) = listener.accept() => {
+            Ok(()) = refusing.changed() => {
+                let refuse = *refusing.borrow_and_update();
+                if refuse != *controls.refused.borrow() {
+                    door.set(refuse).expect("a socket in a directory of the test's own");
+                    controls.refused.send_replace(refuse);
+                }
+            }
+            Ok(stream) = door.accept() => {
                 let (controls, backend) = (controls.clone(), backend.clone());
                 connections.spawn(serve(stream, controls, backend, effects.clone()));
             }
             Some(_) = connections.join_next() => {}
         }
     };
-    drop(listener);
+    drop(door);
     if ending == Ending::Orderly {
         let all = async { while connections.join_next().await.is_some() {} };
         // What is still open after that is a stream, which a real engine cuts too.
@@ -154,14 +199,15 @@ async fn act<B: Backend>(
     effects: Effects,
 ) -> Option<(Answer, Option<Fault>)> {
     let verb = request.verb;
+    let passage = controls.gates.enter(verb);
     controls.thawed().await;
     let fault = controls.faults.due(verb);
-    controls.gates.pass(verb, When::BeforeEffect).await;
+    controls.gates.pass(&passage, When::BeforeEffect).await;
     if fault.as_ref().is_some_and(|fault| !fault.has_effect()) {
         return Some((Answer::empty(200), fault));
     }
     let answer = effect(request, backend, &effects).await?;
-    controls.gates.pass(verb, When::AfterEffect).await;
+    controls.gates.pass(&passage, When::AfterEffect).await;
     controls.thawed().await;
     Some((answer, fault))
 }

@@ -1,5 +1,6 @@
 //! A door in front of or behind a call's effect that a test opens when it likes.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -8,16 +9,31 @@ use tokio::sync::watch;
 use super::fault::When;
 use super::verb::Verb;
 
-/// Holds every call of one verb until it is released or dropped.
+/// Holds every call of one verb, or one call, until it is released or dropped.
 #[derive(Debug)]
 pub struct Gate(Arc<Door>);
 
 #[derive(Debug)]
 struct Door {
-    verb: Verb,
+    holds: Holds,
     when: When,
     open: watch::Sender<bool>,
     arrived: watch::Sender<usize>,
+}
+
+#[derive(Debug)]
+enum Holds {
+    /// Every call of this verb.
+    Each(Verb),
+    /// The one that comes when so many have come.
+    Nth { nth: usize, seen: AtomicUsize },
+}
+
+/// One call on its way past the gates.
+pub(crate) struct Passage {
+    verb: Verb,
+    /// The doors that hold this very call.
+    own: Vec<Arc<Door>>,
 }
 
 impl Gate {
@@ -68,9 +84,18 @@ pub(crate) struct Gates(Mutex<Vec<Arc<Door>>>);
 
 impl Gates {
     pub fn put(&self, verb: Verb, when: When) -> Gate {
+        self.hang(Holds::Each(verb), when)
+    }
+
+    pub fn put_at(&self, nth: usize, when: When) -> Gate {
+        let seen = AtomicUsize::new(0);
+        self.hang(Holds::Nth { nth, seen }, when)
+    }
+
+    fn hang(&self, holds: Holds, when: When) -> Gate {
         let (open, arrived) = (watch::Sender::new(false), watch::Sender::new(0));
         let door = Arc::new(Door {
-            verb,
+            holds,
             when,
             open,
             arrived,
@@ -81,8 +106,20 @@ impl Gates {
         Gate(door)
     }
 
-    pub async fn pass(&self, verb: Verb, when: When) {
-        for door in self.standing_at(verb, when) {
+    /// Counts a call that has just come.
+    pub fn enter(&self, verb: Verb) -> Passage {
+        let counted = !matches!(verb, Verb::Events | Verb::Ping);
+        let doors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let meets = |door: &&Arc<Door>| match &door.holds {
+            Holds::Each(_) => false,
+            Holds::Nth { nth, seen } => counted && seen.fetch_add(1, Ordering::Relaxed) + 1 == *nth,
+        };
+        let own = doors.iter().filter(meets).cloned().collect();
+        Passage { verb, own }
+    }
+
+    pub async fn pass(&self, passage: &Passage, when: When) {
+        for door in self.standing_at(passage, when) {
             door.arrived.send_modify(|seen| *seen += 1);
             let mut open = door.open.subscribe();
             let opened = open.wait_for(|open| *open).await;
@@ -90,9 +127,12 @@ impl Gates {
         }
     }
 
-    fn standing_at(&self, verb: Verb, when: When) -> Vec<Arc<Door>> {
+    fn standing_at(&self, passage: &Passage, when: When) -> Vec<Arc<Door>> {
         let doors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let here = doors.iter().filter(|d| d.verb == verb && d.when == when);
+        let of_verb = doors
+            .iter()
+            .filter(|door| matches!(&door.holds, Holds::Each(verb) if *verb == passage.verb));
+        let here = of_verb.chain(&passage.own).filter(|d| d.when == when);
         here.filter(|d| !*d.open.borrow()).cloned().collect()
     }
 }
