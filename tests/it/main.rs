@@ -29,4 +29,5 @@ mod kills;
 mod old_host;
 mod oracle;
 mod scenarios;
+mod soak;
 mod supply_chain;

@@ -76,6 +76,17 @@ impl Agent {
         self.child.id()
     }
 
+    /// Resident memory.
+    pub fn memory_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()));
+        let status = status.expect("readable");
+        let line = status.lines().find(|line| line.starts_with("VmRSS"));
+        let number = line.and_then(|line| line.split_whitespace().nth(1));
+        number
+            .and_then(|text| text.parse().ok())
+            .expect("a number of KiB")
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: &str) {
         let pid = self.pid().to_string();
