@@ -64,7 +64,7 @@ impl Step {
             }
             70..74 => Self::Refused,
             74..79 => Self::Ends(*dice.of(&[0, 1, 137])),
-            79..88 => Self::Outside(*dice.of(&["pause", "restart?t=0", "kill", "rm"])),
+            79..88 => Self::Outside(dice.of(&["pause", "restart?t=0", "kill", "rm"])),
             88..92 => Self::Leaves,
             92..97 => Self::Burst(2 + dice.below(3)),
             _ if kind == harness::Kind::Real => Self::Burst(2),
