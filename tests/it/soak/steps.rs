@@ -63,12 +63,12 @@ impl Step {
                 Self::Operation(wanted, fault)
             }
             70..74 => Self::Refused,
-            74..79 => Self::Ends(*dice.of(&[0, 1, 137])),
+            74..79 => Self::Ends(dice.of(&[0, 1, 137])),
             79..88 => Self::Outside(dice.of(&["pause", "restart?t=0", "kill", "rm"])),
             88..92 => Self::Leaves,
             92..97 => Self::Burst(2 + dice.below(3)),
             _ if kind == harness::Kind::Real => Self::Burst(2),
-            _ => Self::EngineRestart(*dice.of(&[WhileAway::Kept, WhileAway::Killed])),
+            _ => Self::EngineRestart(dice.of(&[WhileAway::Kept, WhileAway::Killed])),
         }
     }
 
@@ -160,7 +160,7 @@ fn fault(dice: &mut Dice) -> Fault {
         Kind::Drip(Duration::from_millis(1)),
         Kind::ThenRefuse,
     ];
-    let (verb, kind) = (*dice.of(&STRUCK), dice.of(&kinds).clone());
+    let (verb, kind) = (dice.of(&STRUCK), dice.of(&kinds));
     let fault = if dice.percent(50) {
         Fault::before(verb, kind)
     } else {
