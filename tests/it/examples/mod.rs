@@ -1,0 +1,104 @@
+//! Everything under `examples/` is run here as its reader would run it.
+
+mod operator;
+mod pipeline;
+mod stub;
+mod workflow;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::harness::{self, CLIENT_ID, CLIENT_SECRET, World};
+
+/// What an example said, and whether it ended well.
+#[derive(Debug)]
+struct Said {
+    code: Option<i32>,
+    text: String,
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Runs a script in an environment of its own; a secret in what it says, or on a command line, fails the test.
+fn run(command: &mut Command, curl_log: &Path) -> Said {
+    let bin = curl_that_logs(curl_log);
+    let path = format!("{}:/usr/local/bin:/usr/bin:/bin", bin.display());
+    let output = command.env("PATH", path).output().expect("bash runs");
+    let said = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&said).into_owned();
+    let arguments = std::fs::read_to_string(curl_log).unwrap_or_default();
+    for said in [&text, &arguments] {
+        assert!(!said.contains(CLIENT_SECRET), "a secret is in what it said");
+    }
+    Said {
+        code: output.status.code(),
+        text,
+    }
+}
+
+/// A directory with a `curl` that writes down its arguments before it is the real one.
+fn curl_that_logs(log: &Path) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let bin = log.with_extension("bin");
+    std::fs::create_dir_all(&bin).expect("made");
+    let script = format!(
+        "#!/bin/sh\necho \"$@\" >>'{}'\nexec /usr/bin/curl \"$@\"\n",
+        log.display()
+    );
+    let curl = bin.join("curl");
+    std::fs::write(&curl, script).expect("written");
+    std::fs::set_permissions(&curl, PermissionsExt::from_mode(0o755)).expect("executable");
+    bin
+}
+
+/// A world with two good images and what fails.
+fn world(kind: harness::Kind) -> World {
+    let mut world = World::new(kind);
+    world.set("START_CONFIRMATION_SECONDS", "0");
+    for tag in ["1.0.0", "1.0.1"] {
+        world.push(tag, &["run"]);
+    }
+    world
+}
+
+#[test]
+fn every_example_is_run_by_some_test() {
+    let mut found: Vec<String> = crate::host_files::files_below(&root().join("examples"));
+    found.retain(|file| !file.starts_with("measure/"));
+    found.sort();
+    let known = [
+        "benchmark",
+        "github-actions/deploy.yml",
+        "operator",
+        "quickstart",
+        "registry.rs",
+    ];
+    assert_eq!(found, known, "an example is run by a test, then named here");
+}
+
+/// The quick start as a newcomer runs it; it uses `examples/registry.rs`.
+#[test]
+fn the_quickstart_does_what_it_shows() {
+    let output = Command::new(root().join("examples/quickstart"))
+        .env(
+            "DOCKER_HOST",
+            format!("unix://{}", harness::real_socket().display()),
+        )
+        .output()
+        .expect("bash runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}{errors}");
+    for shown in [
+        "200 {\"status\":\"deployed\"",
+        "422 {\"status\":\"error\"",
+        "502 {\"status\":\"error\"",
+        "200 {\"status\":\"stopped\"",
+        "\"running\":false",
+        "intact",
+    ] {
+        assert!(said.contains(shown), "{shown}: {said}");
+    }
+}
