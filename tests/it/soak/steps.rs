@@ -251,11 +251,20 @@ fn leaves(world: &World, agent: &Agent, dice: &mut Dice) -> Result<(), String> {
     stream.write_all(&bytes).map_err(|e| e.to_string())?;
     std::thread::sleep(Duration::from_millis(dice.below(40) as u64));
     drop(stream);
-    let answer = agent.stop();
-    if answer.status != 200 {
-        return Err(format!("the stop behind it: {}", answer.body));
+    // It may even be read behind the stop that was sent after it: then the next one is behind it.
+    let mut held = Ok(());
+    for _ in 0..5 {
+        let answer = agent.stop();
+        if answer.status != 200 {
+            return Err(format!("the stop behind it: {}", answer.body));
+        }
+        held = broken(world, Asked::Stop, &answer, None);
+        if held.is_ok() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(100));
     }
-    broken(world, Asked::Stop, &answer, None)
+    held
 }
 
 fn burst(world: &World, agent: &Agent, dice: &mut Dice, size: usize) -> Result<(), String> {
