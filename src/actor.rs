@@ -16,8 +16,6 @@ use crate::operation::{
 };
 use crate::systemd::Heartbeat;
 
-/// How often the actor shows that its loop turns; systemd asks for at most half of `WatchdogSec`.
-const BEAT: Duration = Duration::from_secs(1);
 /// How far past its budget an operation may go before it counts as wedged: a stop that began always ends.
 const OVERTIME: Duration = Duration::from_secs(60);
 
@@ -78,7 +76,9 @@ impl Actor for ContainerActor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        context.run_interval(BEAT, |actor, _| actor.heartbeat.beat());
+        if let Some(every) = self.heartbeat.every() {
+            context.run_interval(every, |actor, _| actor.heartbeat.beat());
+        }
     }
 }
 
@@ -165,12 +165,15 @@ async fn beating<T>(
     limit: std::time::Instant,
     work: impl Future<Output = T>,
 ) -> T {
+    let Some(every) = heartbeat.every() else {
+        return work.await;
+    };
     let mut work = std::pin::pin!(work);
     loop {
         tokio::select! {
             biased;
             outcome = &mut work => return outcome,
-            () = tokio::time::sleep(BEAT) => if std::time::Instant::now() < limit { heartbeat.beat() },
+            () = tokio::time::sleep(every) => if std::time::Instant::now() < limit { heartbeat.beat() },
         }
     }
 }

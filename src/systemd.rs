@@ -10,6 +10,8 @@ use crate::view::Activity;
 
 /// STATUS lines are sent this often at most: a pull reports many times a second.
 const STATUS_PACE: Duration = Duration::from_secs(1);
+/// systemd asks for two: one may be late.
+const BEATS_WITHIN_PATIENCE: u32 = 4;
 /// How often a drain asks for more time, and for how much.
 const EXTENSION_PACE: Duration = Duration::from_secs(5);
 const EXTENSION_MICROSECONDS: u32 = 15_000_000;
@@ -17,7 +19,7 @@ const EXTENSION_MICROSECONDS: u32 = 15_000_000;
 /// Feeds systemd's watchdog. Only the actor's own loop holds one.
 #[derive(Clone, Debug)]
 pub struct Heartbeat {
-    watched: bool,
+    every: Option<Duration>,
 }
 
 impl Heartbeat {
@@ -25,15 +27,19 @@ impl Heartbeat {
     #[must_use]
     pub fn from_environment() -> Self {
         Self {
-            watched: sd_notify::watchdog_enabled().is_some(),
+            every: sd_notify::watchdog_enabled().map(|patience| patience / BEATS_WITHIN_PATIENCE),
         }
+    }
+
+    /// How often to beat; nobody asks for it if this process is not watched.
+    #[must_use]
+    pub fn every(&self) -> Option<Duration> {
+        self.every
     }
 
     /// One beat.
     pub fn beat(&self) {
-        if self.watched {
-            notify(&[NotifyState::Watchdog]);
-        }
+        notify(&[NotifyState::Watchdog]);
     }
 }
 

@@ -10,7 +10,8 @@ use futures_util::{Stream, StreamExt};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
-use crate::engine::{ContainerEvent, ContainerStatus, Engine, EngineError, EventAction};
+use crate::engine::{ContainerEvent, ContainerStatus, Engine, EngineError, EventAction, Observed};
+use crate::look::{Lately, Look};
 use crate::view::ViewPublisher;
 
 /// Looks within the age bound of the view: one may fail, one may be late.
@@ -38,6 +39,8 @@ struct Refresh {
     done: oneshot::Sender<()>,
     /// The container is not what it was: if the look fails, the view is not served until one succeeds.
     changed: bool,
+    /// What it has seen itself; the engine is asked again only if an event has come since.
+    seen: Option<Look>,
 }
 
 /// The task beside the actor.
@@ -49,14 +52,20 @@ pub struct Watcher {
     events: broadcast::Sender<ContainerEvent>,
     quiet: Arc<AtomicBool>,
     reachable: Option<bool>,
+    lately: Lately,
 }
 
 impl WatcherHandle {
     /// Looks now and returns when the view shows it, or when the look has failed. `changed` says that what the view
-    /// showed so far is no longer true.
-    pub async fn refresh(&self, changed: bool) {
+    /// showed so far is no longer true; `seen` stands for the look if no event has come since.
+    pub async fn refresh(&self, changed: bool, seen: Option<Look>) {
         let (done, looked) = oneshot::channel();
-        if self.refresh.send(Refresh { done, changed }).await.is_ok() {
+        let asked = Refresh {
+            done,
+            changed,
+            seen,
+        };
+        if self.refresh.send(asked).await.is_ok() {
             // A dropped reply means that the watcher is gone, and the process with it.
             drop(looked.await);
         }
@@ -107,6 +116,7 @@ impl Watcher {
                 events,
                 quiet,
                 reachable: None,
+                lately: Lately::default(),
             },
             handle,
         )
@@ -170,6 +180,7 @@ impl Watcher {
 
     /// Hands an event on, shows what it says by itself, and tells whether to look.
     fn take(&mut self, event: ContainerEvent) -> bool {
+        self.lately.take(&event);
         if let (EventAction::Died { exit_code }, Some(mut shown)) =
             (event.action, self.publisher.last())
             && shown.id.as_str() == event.container
@@ -184,8 +195,16 @@ impl Watcher {
     }
 
     /// Whether the look succeeded.
-    async fn look_for(&mut self, Refresh { done, changed }: Refresh) -> bool {
-        let seen = self.look().await;
+    async fn look_for(&mut self, asked: Refresh) -> bool {
+        let Refresh {
+            done,
+            changed,
+            seen,
+        } = asked;
+        let seen = match seen.filter(|look| self.lately.allows(look)) {
+            Some(look) => self.looked(Ok(look.shown)),
+            None => self.look().await,
+        };
         if changed && !seen {
             self.publisher.overtaken();
         }
@@ -195,7 +214,15 @@ impl Watcher {
     }
 
     async fn look(&mut self) -> bool {
+        let began = Instant::now();
         let looked = self.engine.inspect_name().await;
+        if looked.is_ok() {
+            self.lately.looked(began);
+        }
+        self.looked(looked)
+    }
+
+    fn looked(&mut self, looked: Result<Option<Observed>, EngineError>) -> bool {
         let reachable = looked.is_ok();
         match looked {
             Ok(shown) => self.publisher.publish(shown),

@@ -40,6 +40,8 @@ pub enum EventAction {
     },
     /// The kernel killed it, or part of it, for memory.
     OutOfMemory,
+    /// Its process was started.
+    Started,
     /// A health check changed its verdict.
     HealthChanged,
     /// Anything else.
@@ -86,6 +88,7 @@ fn container_event(message: EventMessage) -> Option<ContainerEvent> {
         .and_then(|code| code.parse().ok());
     let action = match message.action.as_deref()? {
         "die" => EventAction::Died { exit_code },
+        "start" => EventAction::Started,
         "oom" => EventAction::OutOfMemory,
         health if health.starts_with("health_status") => EventAction::HealthChanged,
         _ => EventAction::Other,

@@ -51,7 +51,8 @@ pub(super) async fn deploy(run: &mut Run<'_>, image: &ImageReference) -> Result<
         })
         .await?;
     run.facts.started();
-    drop(quiet);
+    // Without a window the confirmation looks at once, for the view too; else the status need not wait for it.
+    let quiet = Some(quiet).filter(|_| window.is_zero());
 
     // Beside the window: it ran, whatever becomes of it.
     let entered = context.trail.append(run.tag_ran(&pulled));
@@ -61,10 +62,12 @@ pub(super) async fn deploy(run: &mut Run<'_>, image: &ImageReference) -> Result<
             confirm(context, &started.id, &pulled, &mut events),
         )
         .await;
+    drop(quiet);
     match confirmed {
-        Ok(state) => match entered.await {
+        Ok((state, look)) => match entered.await {
             Ok(_) => {
                 run.facts.state = Some(state);
+                run.seen = Some(look);
                 Ok(Done::Deployed {
                     image: image.clone(),
                 })

@@ -54,8 +54,8 @@ impl Facts {
     }
 
     /// The old container's process is gone.
-    pub(super) fn down(&mut self) {
-        self.down_since = Some(Instant::now());
+    pub(super) fn down(&mut self, since: Instant) {
+        self.down_since = Some(since);
         self.container = None;
     }
 
@@ -111,31 +111,6 @@ impl Run<'_> {
             duration_ms: millis(took),
             detail: error.map(|error| self.facts.redact(&error.to_string())),
         })
-    }
-
-    /// Records how the old container ended, before it is removed and cannot be asked any more.
-    pub(super) async fn predecessor_ended(
-        &self,
-        old: &Observed,
-        end: Option<End>,
-        killed_after_grace: bool,
-    ) {
-        let event = Event::PredecessorEnded(PredecessorEnded {
-            operation: self.ticket.id.clone(),
-            container_id: old.id.as_str().to_owned(),
-            image: Some(old.image.clone()),
-            image_id: Some(old.image_id.as_str().to_owned()),
-            exit_code: end.as_ref().map(|end| end.exit_code),
-            oom_killed: end.as_ref().is_some_and(|end| end.oom_killed),
-            killed_after_grace,
-        });
-        if let Err(error) = self.context.trail.append(event).await {
-            log::error!(
-                "operation={} the end of container {} is not recorded: {error}",
-                self.ticket.id,
-                old.id
-            );
-        }
     }
 
     /// The entry of the tag in the ledger: it ran under this digest.
@@ -210,6 +185,24 @@ pub async fn record_interrupted(trail: &Trail, engine: &Engine, opened: &Opened)
             );
         }
     }
+}
+
+/// How the old container ended.
+pub(super) fn predecessor_ended(
+    ticket: &Ticket,
+    old: &Observed,
+    end: Option<End>,
+    killed_after_grace: bool,
+) -> Event {
+    Event::PredecessorEnded(PredecessorEnded {
+        operation: ticket.id.clone(),
+        container_id: old.id.as_str().to_owned(),
+        image: Some(old.image.clone()),
+        image_id: Some(old.image_id.as_str().to_owned()),
+        exit_code: end.as_ref().map(|end| end.exit_code),
+        oom_killed: end.as_ref().is_some_and(|end| end.oom_killed),
+        killed_after_grace,
+    })
 }
 
 fn operation_started(context: &Context, ticket: &Ticket) -> Event {

@@ -10,6 +10,7 @@ use super::record::Facts;
 use super::{Context, Done, Request, Step, Ticket, deploy, stop};
 use crate::audit::TrailError;
 use crate::engine::{INSPECT_DEADLINE, PullProgress};
+use crate::look::Look;
 use crate::view::Activity;
 
 /// A pull's progress is logged this often at most.
@@ -22,6 +23,8 @@ pub struct Run<'a> {
     pub(super) facts: Facts,
     deadline: Instant,
     touched: bool,
+    /// The last look, if nothing was done since.
+    pub(super) seen: Option<Look>,
 }
 
 impl<'a> Run<'a> {
@@ -37,6 +40,7 @@ impl<'a> Run<'a> {
             facts: Facts::default(),
             deadline,
             touched: false,
+            seen: None,
         };
         log::info!(
             "operation={} {} begins, asked by {}",
@@ -50,8 +54,8 @@ impl<'a> Run<'a> {
             Err(failure) => Err(failure),
         };
         // Before the answer, so that a status asked after it shows this operation.
-        let touched = run.touched;
-        let (result, ()) = join(run.end(result), context.watcher.refresh(touched)).await;
+        let refreshed = context.watcher.refresh(run.touched, run.seen.take());
+        let (result, ()) = join(run.end(result), refreshed).await;
         context.activity.send_replace(Activity::default());
         result
     }
