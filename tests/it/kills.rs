@@ -8,8 +8,8 @@ use dreichor_test_support::fake_engine::{Verb, When};
 use serde_json::Value;
 
 use crate::faults::{
-    Before, Operation, agent, agrees, arrange, assert_intact, comes, shown_as, state,
-    world_with_window,
+    Before, Call, Operation, agent, agrees, arrange, assert_intact, at_every_call, calls_of, comes,
+    shown_as, state, world_with_window,
 };
 use crate::harness::{self, World, contract_headers, request_bytes, until};
 
@@ -20,14 +20,14 @@ fn shown(world: &World) -> Option<String> {
     world.container().as_ref().map(shown_as)
 }
 
-/// One kill; gives what does not hold, else the call, and whether the operation was interrupted. None if the operation
-/// ends without so many calls.
+/// One kill; gives what does not hold, else whether the operation was interrupted. None if the operation ends without
+/// that call.
 fn kill_at(
     world: &World,
     operation: Operation,
-    call: usize,
+    (verb, nth): Call,
     when: When,
-) -> Result<Option<(Verb, bool)>, String> {
+) -> Result<Option<bool>, String> {
     let fake = world.fake.as_ref().expect("the fake engine");
     arrange(world, Before::Running);
     let mut life = agent(world);
@@ -37,8 +37,7 @@ fn kill_at(
         world.events("operation_started").len() - world.events("operation_ended").len() - known
     };
     assert_eq!(open(world), 0, "every operation before is closed");
-    fake.controls().reset_calls();
-    let gate = fake.controls().gate_call(call, when);
+    let gate = fake.controls().gate_nth(verb, nth, when);
     let (route, body) = operation.request(world);
     let bytes = request_bytes("POST", route, &contract_headers(), &body);
     let port = life.port;
@@ -46,8 +45,6 @@ fn kill_at(
     if !comes(&gate, || client.is_finished()) {
         return Ok(None);
     }
-    let mut calls = fake.controls().calls();
-    calls.retain(|call| !matches!(call.verb, Verb::Events | Verb::Ping));
     life.signal("KILL");
     life.wait();
     gate.release();
@@ -83,7 +80,7 @@ fn kill_at(
             next.status, next.body
         ));
     }
-    Ok(Some((calls[call - 1].verb, interrupted)))
+    Ok(Some(interrupted))
 }
 
 /// The record that closes the operation tells what the engine shows.
@@ -100,32 +97,37 @@ fn closed_truly(world: &World, closed: &Value, route: &str) -> Result<(), String
 
 fn every_kill_of(operation: Operation) {
     let mut world = world_with_window(harness::Kind::Fake, 0);
-    // The periodic looks of the watcher would count among the calls.
+    // The periodic looks of the watcher are not what is killed here.
     world.set("STATUS_MAX_AGE_SECONDS", "3600");
     world.set("RUNTIME_RESTART_POLICY", "no");
+    let fake = world.fake.as_ref().expect("the fake engine");
     let mut wrong = Vec::new();
     let mut interrupted = Vec::new();
     for when in [When::BeforeEffect, When::AfterEffect] {
-        for call in 1.. {
+        let calls = {
+            let life = agent(&world);
+            calls_of(&world, &life, fake.controls(), Before::Running, operation)
+        };
+        at_every_call(calls, |call| {
             match kill_at(&world, operation, call, when) {
-                Ok(None) => break,
-                Ok(Some((verb, true))) => interrupted.push(verb),
-                Ok(Some((Verb::ContainerInspect, false))) => {}
-                Ok(Some((verb, false))) => wrong.push(format!("{operation:?} had ended at {verb}")),
-                Err(problem) => wrong.push(format!(
-                    "{operation:?} killed {when:?} of call {call}: {problem}"
-                )),
+                Ok(None) => return false,
+                Ok(Some(true)) => interrupted.push(call),
+                // A look of the watcher may come before the operation begins or after its outcome is recorded.
+                Ok(Some(false)) if call.0 == Verb::ContainerInspect => {}
+                Ok(Some(false)) => wrong.push(format!("{operation:?} had ended at {call:?}")),
+                Err(problem) => {
+                    wrong.push(format!("{operation:?} at {call:?}, {when:?}: {problem}"))
+                }
             }
-        }
+            true
+        });
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    let fake = world.fake.as_ref().expect("the fake engine");
     assert_eq!(fake.violations(), Vec::<String>::new());
     assert_intact(&world);
     println!("{operation:?} killed at {interrupted:?}: closed as interrupted each time");
-    let stops = interrupted
-        .iter()
-        .filter(|verb| **verb == Verb::ContainerStop);
+    let stops = interrupted.iter();
+    let stops = stops.filter(|(verb, _)| *verb == Verb::ContainerStop);
     assert_eq!(stops.count(), 2, "before the stop and after it");
 }
 

@@ -21,8 +21,9 @@ use crate::harness::{self, Agent, Answer, World};
 pub use before::{Before, arrange};
 pub use invariants::{Asked, agrees, broken, identity, state};
 
-/// The shortest budget that the other settings of [`world`] allow, in seconds.
-pub const BUDGET: u64 = 31;
+/// Seconds for an operation. Little more than the other settings of a world ask for, so that what only a deadline ends
+/// is soon over; enough for a pull on a busy machine.
+pub const BUDGET: u64 = 40;
 
 /// What is asked for in a case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,6 +122,19 @@ pub fn calls_of(
     }
     assert!(calls.len() >= 2, "{calls:?}");
     calls
+}
+
+/// Goes through the calls of an operation: `at` is told the call, and says false when the operation ends without it.
+/// Looks of the watcher count among the inspects, so there may be more than in the run that was counted.
+pub fn at_every_call(counted: Vec<Call>, mut at: impl FnMut(Call) -> bool) {
+    let verbs: BTreeSet<Verb> = counted.into_iter().map(|(verb, _)| verb).collect();
+    for verb in verbs {
+        for nth in 1.. {
+            if !at((verb, nth)) {
+                break;
+            }
+        }
+    }
 }
 
 /// Waits until a call stands at the gate; false when the operation ends without it. Its client has bounded patience.

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use dreichor_test_support::fake_engine::{Controls, FaultProxy, When, WhileAway};
 
 use super::{
-    Asked, BUDGET, Before, Operation, agent, agrees, arrange, assert_intact, broken, comes,
-    identity, world_with_window,
+    Asked, BUDGET, Before, Call, Operation, agent, agrees, arrange, assert_intact, at_every_call,
+    broken, calls_of, comes, identity, world_with_window,
 };
 use crate::harness::{self, Agent, World};
 
@@ -17,8 +17,7 @@ const BACK: Duration = Duration::from_secs(40);
 #[derive(Debug, Clone, Copy)]
 struct Moment {
     operation: Operation,
-    /// The nth call of the operation, counted from 1.
-    call: usize,
+    call: Call,
     when: When,
 }
 
@@ -33,7 +32,8 @@ fn dies_at(
 ) -> Result<bool, String> {
     arrange(world, Before::Running);
     let old = identity(world.container().as_ref());
-    let gate = controls.gate_call(moment.call, moment.when);
+    let (verb, nth) = moment.call;
+    let gate = controls.gate_nth(verb, nth, moment.when);
     let begun = Instant::now();
     let (reached, answer) = std::thread::scope(|scope| {
         let (route, body) = moment.operation.request(world);
@@ -76,22 +76,24 @@ fn dies_everywhere(
     whens: &[When],
     restart: impl Fn(&mut World),
 ) -> usize {
-    let agent = agent(world);
     let mut wrong = Vec::new();
     let mut size = 0;
+    let agent = agent(world);
     for when in whens.iter().copied() {
-        for call in 1.. {
+        let calls = calls_of(world, &agent, controls, Before::Running, operation);
+        at_every_call(calls, |call| {
             let moment = Moment {
                 operation,
                 call,
                 when,
             };
             match dies_at(world, &agent, controls, moment, &restart) {
-                Ok(false) => break,
+                Ok(false) => return false,
                 Ok(true) => size += 1,
                 Err(problem) => wrong.push(format!("{moment:?}: {problem}")),
             }
-        }
+            true
+        });
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     drop(agent);

@@ -94,9 +94,9 @@ impl Controls {
         self.gates.put(verb, When::AfterEffect)
     }
 
-    /// Holds the nth call from now, whatever it is, counted from 1; streams of events and pings do not count.
-    pub fn gate_call(&self, nth: usize, when: When) -> Gate {
-        self.gates.put_at(nth, when)
+    /// Holds the nth call of `verb` from now, counted from 1.
+    pub fn gate_nth(&self, verb: Verb, nth: usize, when: When) -> Gate {
+        self.gates.put_at(verb, nth, when)
     }
 
     /// From now on connections are accepted and requests read, but nothing is answered.

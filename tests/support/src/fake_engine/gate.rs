@@ -25,8 +25,12 @@ struct Door {
 enum Holds {
     /// Every call of this verb.
     Each(Verb),
-    /// The one that comes when so many have come.
-    Nth { nth: usize, seen: AtomicUsize },
+    /// The nth one of this verb.
+    Nth {
+        verb: Verb,
+        nth: usize,
+        seen: AtomicUsize,
+    },
 }
 
 /// One call on its way past the gates.
@@ -87,9 +91,9 @@ impl Gates {
         self.hang(Holds::Each(verb), when)
     }
 
-    pub fn put_at(&self, nth: usize, when: When) -> Gate {
+    pub fn put_at(&self, verb: Verb, nth: usize, when: When) -> Gate {
         let seen = AtomicUsize::new(0);
-        self.hang(Holds::Nth { nth, seen }, when)
+        self.hang(Holds::Nth { verb, nth, seen }, when)
     }
 
     fn hang(&self, holds: Holds, when: When) -> Gate {
@@ -108,11 +112,14 @@ impl Gates {
 
     /// Counts a call that has just come.
     pub fn enter(&self, verb: Verb) -> Passage {
-        let counted = !matches!(verb, Verb::Events | Verb::Ping);
         let doors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let meets = |door: &&Arc<Door>| match &door.holds {
-            Holds::Each(_) => false,
-            Holds::Nth { nth, seen } => counted && seen.fetch_add(1, Ordering::Relaxed) + 1 == *nth,
+            Holds::Nth {
+                verb: held,
+                nth,
+                seen,
+            } if *held == verb => seen.fetch_add(1, Ordering::Relaxed) + 1 == *nth,
+            Holds::Each(_) | Holds::Nth { .. } => false,
         };
         let own = doors.iter().filter(meets).cloned().collect();
         Passage { verb, own }
