@@ -4,7 +4,7 @@
 //! Docker; everything the contract does not name is refused.
 
 mod answer;
-mod body;
+pub mod body;
 mod guard;
 mod handlers;
 mod plain_errors;

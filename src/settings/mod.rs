@@ -2,7 +2,7 @@
 //!
 //! Each floor of the house is handed its own small struct. Unknown variables are ignored.
 
-mod env_file;
+pub mod env_file;
 mod reader;
 mod show;
 

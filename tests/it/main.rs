@@ -21,6 +21,7 @@ mod command_line;
 mod counters;
 mod credentials;
 mod faults;
+mod fuzz_corpus;
 mod harness;
 mod host_files;
 mod hostile_http;
