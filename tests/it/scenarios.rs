@@ -23,5 +23,6 @@ mod names;
 mod order;
 mod outside;
 mod prune;
+mod read_only;
 mod registry;
 mod registry_faults;
