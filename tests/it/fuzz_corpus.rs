@@ -39,8 +39,8 @@ fn replay(target: &str, check: fn(&[u8])) {
         // Shown with the failure only.
         println!("{shown}");
         check(&bytes);
-        for cuts in 1..16 {
-            check(&bytes[..bytes.len() * cuts / 16]);
+        for cuts in 1..8 {
+            check(&bytes[..bytes.len() * cuts / 8]);
         }
     }
 }
