@@ -17,6 +17,7 @@ mod audit_speed;
 mod audit_support;
 mod audit_trail;
 mod audit_verify;
+mod clock;
 mod command_line;
 mod counters;
 mod credentials;
