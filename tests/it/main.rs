@@ -30,5 +30,6 @@ mod http_codes;
 mod kills;
 mod old_host;
 mod oracle;
+mod remote_engine;
 mod scenarios;
 mod supply_chain;
