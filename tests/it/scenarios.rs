@@ -25,4 +25,5 @@ mod outside;
 mod prune;
 mod read_only;
 mod registry;
+mod registry_digests;
 mod registry_faults;
