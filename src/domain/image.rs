@@ -94,16 +94,21 @@ impl Repository {
     }
 }
 
-/// `name[:port]`, letters, digits, dots and hyphens.
+/// `label[.label…][:port]`, letters, digits and, within a label, hyphens.
 fn is_host(host: &str) -> bool {
     let (name, port) = host
         .split_once(':')
         .map_or((host, None), |(name, port)| (name, Some(port)));
-    let name_ok = !name.is_empty()
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b".-".contains(&b));
-    name_ok && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port != 0))
+    let is_label = |label: &str| {
+        !label.is_empty()
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    };
+    name.split('.').all(is_label)
+        && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port != 0))
 }
 
 /// A path component of the distribution specification: lower-case runs joined by `.`, `_`, `__` or hyphens.
@@ -296,6 +301,11 @@ mod tests {
             "ghcr.io/a@b",
             "ghcr.io//a",
             "h:0/a",
+            "../a",
+            ".ghcr.io/a",
+            "ghcr..io/a",
+            "ghcr.io./a",
+            "-ghcr.io/a",
         ] {
             assert_eq!(Repository::parse(bad), Err(RepositoryError), "{bad}");
         }

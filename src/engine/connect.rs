@@ -3,6 +3,7 @@
 use bollard::{API_DEFAULT_VERSION, BollardRequest, Docker};
 
 use super::error::{EngineError, EngineFault};
+use super::tls;
 use crate::settings::EngineSettings;
 
 /// Where Docker listens unless told otherwise.
@@ -16,7 +17,8 @@ pub(super) fn connect(settings: &EngineSettings) -> Result<Docker, EngineError> 
     let client = if let Some(path) = host.strip_prefix("unix://") {
         Docker::connect_with_unix(path, CLIENT_TIMEOUT, API_DEFAULT_VERSION)?
     } else if let Some(certificates) = &settings.tls_directory {
-        let [key, cert, ca] = ["key.pem", "cert.pem", "ca.pem"].map(|file| certificates.join(file));
+        let [key, cert, ca] = tls::files(certificates)
+            .map_err(|problem| EngineError::without_effect(EngineFault::Untrusted(problem)))?;
         Docker::connect_with_ssl(host, &key, &cert, &ca, CLIENT_TIMEOUT, API_DEFAULT_VERSION)?
     } else if host.starts_with("https://") {
         let message = "DOCKER_HOST with https:// needs DOCKER_CERT_PATH".to_owned();

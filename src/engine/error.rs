@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::tls;
+
 /// The longest piece of an engine's or registry's own words that is passed on.
 const LONGEST_QUOTE: usize = 300;
 
@@ -32,6 +34,9 @@ pub enum EngineFault {
     /// No connection: the engine is absent, or `DOCKER_HOST` is wrong.
     #[error("the Docker engine cannot be reached")]
     Unreachable,
+    /// No connection, because one side does not trust or understand the other's TLS; names the file to look at.
+    #[error("the Docker engine cannot be reached: {0}")]
+    Untrusted(String),
     /// The engine, or a registry through it, said no.
     #[error("{message}")]
     Refused {
@@ -80,6 +85,14 @@ impl EngineError {
         }
     }
 
+    /// Whether there was no connection to the engine.
+    pub(super) fn is_unreachable(&self) -> bool {
+        matches!(
+            self.fault,
+            EngineFault::Unreachable | EngineFault::Untrusted(_)
+        )
+    }
+
     /// Whether the engine answered at all.
     pub(super) fn answered(&self) -> bool {
         matches!(self.fault, EngineFault::Refused { .. })
@@ -106,6 +119,9 @@ impl From<bollard::errors::Error> for EngineError {
     fn from(error: bollard::errors::Error) -> Self {
         use bollard::errors::Error as Bollard;
         log::debug!("engine call failed: {}", variant(&error));
+        if let Some(problem) = tls::problem(&error) {
+            return Self::without_effect(EngineFault::Untrusted(problem));
+        }
         let (fault, effect) = match error {
             // A 4xx is a refusal; behind a 5xx the engine may have done half of it.
             Bollard::DockerResponseServerError {
@@ -138,10 +154,6 @@ impl From<bollard::errors::Error> for EngineError {
             Bollard::HyperLegacyError { err } if err.is_connect() => {
                 (EngineFault::Unreachable, Effect::None)
             }
-            Bollard::CertPathError { .. }
-            | Bollard::CertParseError { .. }
-            | Bollard::CertMultipleKeys { .. }
-            | Bollard::NoHomePathError => (EngineFault::Unreachable, Effect::None),
             // Bollard's enum is foreign and grows: whatever else it says, no answer was understood.
             _ => (EngineFault::BrokenAnswer, Effect::Unknown),
         };

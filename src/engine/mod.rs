@@ -11,6 +11,7 @@ mod images;
 mod lifecycle;
 mod observe;
 mod pull;
+mod tls;
 
 use std::future::Future;
 use std::sync::{Arc, OnceLock};

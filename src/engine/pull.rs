@@ -78,9 +78,7 @@ impl Engine {
                     }
                 }
                 // The engine's own words end the matter; a broken stream may follow a good pull.
-                Err(error)
-                    if error.answered() || matches!(error.fault, EngineFault::Unreachable) =>
-                {
+                Err(error) if error.answered() || error.is_unreachable() => {
                     return Err(error.proven_without_effect());
                 }
                 Err(error) => {

@@ -170,7 +170,7 @@ impl Collector {
         match record.event.as_ref() {
             "operation_started" => {
                 let mut entry = Entry::begun(&record);
-                entry.json = self.detail(line).map(|mut all| {
+                entry.json = self.detail(&record, line).map(|mut all| {
                     rename(&mut all, "at", "started_at");
                     all.insert("outcome".to_owned(), json!("running"));
                     all.insert("steps".to_owned(), json!([]));
@@ -187,7 +187,7 @@ impl Collector {
                 None
             }
             "step_started" | "step_ended" | "predecessor_ended" | "image_pruned" => {
-                let detail = self.detail(line);
+                let detail = self.detail(&record, line);
                 let entry = self.find(&record)?;
                 if record.event == "step_started" {
                     entry.step = Text::owned(record.step.as_ref());
@@ -224,7 +224,7 @@ impl Collector {
         } else {
             entry.interrupted(record);
         }
-        if let Some(mut detail) = self.detail(line) {
+        if let Some(mut detail) = self.detail(record, line) {
             rename(&mut detail, "at", "ended_at");
             detail.remove("seq");
             if ended {
@@ -250,7 +250,7 @@ impl Collector {
             (None, Some(request)) => format!("{}: {reason}", request.0),
             (None, None) => reason,
         });
-        entry.json = self.detail(line).map(|mut all| {
+        entry.json = self.detail(record, line).map(|mut all| {
             all.insert("kind".to_owned(), json!(record.event));
             Value::Object(all)
         });
@@ -269,12 +269,23 @@ impl Collector {
         self.open.get_mut(at)
     }
 
-    /// All fields of the line that belong to the event.
-    fn detail(&self, line: &[u8]) -> Option<Map<String, Value>> {
+    /// All fields of the line that belong to the event; of a line that was spoiled where the table does not look, what
+    /// the table knows.
+    fn detail(&self, record: &Line<'_>, line: &[u8]) -> Option<Map<String, Value>> {
         if !self.json {
             return None;
         }
-        let mut all: Map<String, Value> = serde_json::from_slice(line).ok()?;
+        let mut all: Map<String, Value> = serde_json::from_slice(line).unwrap_or_else(|_| {
+            let known = [
+                ("at", json!(record.at)),
+                ("operation", json!(Text::owned(record.operation.as_ref()))),
+                ("unreadable", json!(true)),
+            ];
+            known
+                .map(|(name, value)| (name.to_owned(), value))
+                .into_iter()
+                .collect()
+        });
         all.remove("prev");
         all.remove("event");
         Some(all)

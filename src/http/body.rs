@@ -1,5 +1,6 @@
 //! Request bodies: read within bounds, parsed strictly.
 
+use std::fmt;
 use std::time::Duration;
 
 use actix_web::web::Payload;
@@ -17,10 +18,30 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The body of POST /v1/deploy. Duplicate and unknown fields are refused by name.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct DeployBody {
-    pub(super) image: String,
+pub struct DeployBody {
+    /// As it was sent; not yet an image reference.
+    pub image: String,
+    /// Informational, never acted on.
     #[serde(default, deserialize_with = "environment")]
-    pub(super) environment: Option<Environment>,
+    pub environment: Option<Environment>,
+}
+
+/// What is wrong with a body: one line of bounded length for its sender.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BodyError(String);
+
+impl fmt::Display for BodyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BodyError {}
+
+impl From<BodyError> for Refusal {
+    fn from(error: BodyError) -> Self {
+        Self::Body(error.0)
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -59,12 +80,18 @@ async fn collect(mut payload: Payload) -> Result<Vec<u8>, Refusal> {
 }
 
 /// Parses the body of a deploy.
-pub(super) fn deploy(bytes: &[u8]) -> Result<DeployBody, Refusal> {
+///
+/// # Errors
+/// It is no JSON object, or a field is unknown, missing, there twice or of the wrong type: by name.
+pub fn deploy(bytes: &[u8]) -> Result<DeployBody, BodyError> {
     object(bytes)
 }
 
 /// Checks the body of a stop: none, or `{}`.
-pub(super) fn stop(bytes: &[u8]) -> Result<(), Refusal> {
+///
+/// # Errors
+/// It is something else.
+pub fn stop(bytes: &[u8]) -> Result<(), BodyError> {
     if bytes.trim_ascii().is_empty() {
         return Ok(());
     }
@@ -72,17 +99,15 @@ pub(super) fn stop(bytes: &[u8]) -> Result<(), Refusal> {
 }
 
 /// Parses a JSON object. serde would also fill a struct from an array, by position.
-fn object<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
+fn object<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, BodyError> {
     let parsed = serde_json::from_slice(bytes).map_err(|error| refused(&error))?;
     match bytes.trim_ascii_start().first() {
         Some(b'{') => Ok(parsed),
-        _ => Err(Refusal::Body(
-            "the request body must be a JSON object".into(),
-        )),
+        _ => Err(BodyError("the request body must be a JSON object".into())),
     }
 }
 
-fn refused(error: &serde_json::Error) -> Refusal {
+fn refused(error: &serde_json::Error) -> BodyError {
     // serde names fields and types, and quotes values only of the wrong type; both are the caller's own words.
     let text: String = error
         .to_string()
@@ -90,7 +115,7 @@ fn refused(error: &serde_json::Error) -> Refusal {
         .map(|c| if c.is_control() { ' ' } else { c })
         .take(200)
         .collect();
-    Refusal::Body(format!(
+    BodyError(format!(
         "the request body is not what this route takes: {text}"
     ))
 }
@@ -100,7 +125,7 @@ mod tests {
     use super::*;
 
     fn reason(body: &str) -> String {
-        deploy(body.as_bytes()).expect_err("refused").reason()
+        deploy(body.as_bytes()).expect_err("refused").to_string()
     }
 
     #[test]

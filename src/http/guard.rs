@@ -1,15 +1,19 @@
 //! Before anything else: is the caller let in, and does it speak JSON?
 
+use std::rc::Rc;
 use std::time::SystemTime;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderName};
+use actix_web::guard::{Guard, fn_guard};
+use actix_web::http::ConnectionType;
+use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, TRANSFER_ENCODING};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, web};
 
 use super::Front;
 use super::answer::Refusal;
+use super::patience::Served;
 use crate::access::{Denied, Header, Presented, Requester};
 
 // Parsed once: a lookup by text would parse and copy the name for every request.
@@ -17,9 +21,34 @@ static CLIENT_ID: HeaderName = HeaderName::from_static("cf-access-client-id");
 static CLIENT_SECRET: HeaderName = HeaderName::from_static("cf-access-client-secret");
 static ASSERTION: HeaderName = HeaderName::from_static("cf-access-jwt-assertion");
 
+/// The framework's router also takes a path whose letters are percent-encoded; a proxy's rules may not.
+pub(super) fn spelled(path: &'static str) -> impl Guard {
+    fn_guard(move |context| context.head().uri.path() == path)
+}
+
+/// Admits and serves, and tells the connection about it. Behind a chunked request that was refused the connection ends:
+/// the framework would go on reading its body for as long as it comes.
+pub(super) async fn guard(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let served = request.conn_data::<Rc<Served>>().cloned();
+    let serving = served.as_ref().map(Served::enter);
+    let chunked = request.headers().contains_key(TRANSFER_ENCODING);
+    let mut response = admit_and_serve(request, next).await?;
+    if chunked && !response.status().is_success() {
+        let head = response.response_mut().head_mut();
+        head.set_connection_type(ConnectionType::Close);
+        if let Some(serving) = &serving {
+            serving.is_the_last();
+        }
+    }
+    Ok(response)
+}
+
 /// Checks access, then content type, then lets the route act. Unknown routes are guarded alike, so that a caller
 /// without access cannot tell routes apart.
-pub(super) async fn guard(
+async fn admit_and_serve(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {

@@ -48,10 +48,8 @@ pub(super) async fn stop(
 ) -> HttpResponse {
     let arrived = Instant::now();
     let answer = async {
-        match body::read(payload)
-            .await
-            .and_then(|bytes| body::stop(&bytes))
-        {
+        let read = body::read(payload).await;
+        match read.and_then(|bytes| Ok(body::stop(&bytes)?)) {
             Ok(()) => submit(&front, &request, Request::Stop, None, arrived).await,
             Err(refusal) => refused(&front, &request, &refusal),
         }

@@ -4,9 +4,10 @@
 //! Docker; everything the contract does not name is refused.
 
 mod answer;
-mod body;
+pub mod body;
 mod guard;
 mod handlers;
+mod patience;
 mod plain_errors;
 mod presence;
 
@@ -26,6 +27,7 @@ use actix_web::{App, web};
 
 use crate::access::Access;
 use crate::agent::Agent;
+use patience::Patient;
 use plain_errors::JsonErrors;
 
 /// cloudflared keeps idle connections to its origin for 90 s; closing earlier would race with a POST.
@@ -36,6 +38,10 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const WORKERS: usize = 2;
 /// Idle connections cost memory and descriptors; a tunnel keeps 100 at most.
 const CONNECTIONS_PER_WORKER: usize = 4096;
+/// The connection and the second look at it, see `presence`.
+const DESCRIPTORS_PER_CONNECTION: u64 = 2;
+/// For the engine, the trail and the files of an operation, however many connections there are.
+const DESCRIPTORS_KEPT: u64 = 128;
 
 /// What every request can reach.
 pub(crate) struct Front {
@@ -75,21 +81,33 @@ pub fn serve(
             .client_request_timeout(HEAD_TIMEOUT)
             .local_addr(address)
             .on_connect_ext(|connection: &JsonErrors, data: &mut Extensions| {
-                presence::remember(connection.io(), data);
+                presence::remember(connection.io().io(), data);
+                data.insert(connection.io().served());
             })
             .h1(app);
         fn_service(|stream: TcpStream| {
             let peer = stream.peer_addr().ok();
-            ready(Ok((JsonErrors::new(stream), peer)))
+            ready(Ok((JsonErrors::new(Patient::new(stream)), peer)))
         })
         .and_then(http)
     })?;
     Ok(server
         .workers(WORKERS)
-        .max_concurrent_connections(CONNECTIONS_PER_WORKER)
+        .max_concurrent_connections(connections_per_worker())
         .shutdown_timeout(answer_within.as_secs())
         .disable_signals()
         .run())
+}
+
+/// As many as the limit of open files leaves room for.
+fn connections_per_worker() -> usize {
+    use rustix::process::{Resource, getrlimit};
+    let Some(limit) = getrlimit(Resource::Nofile).current else {
+        return CONNECTIONS_PER_WORKER;
+    };
+    let for_all = limit.saturating_sub(DESCRIPTORS_KEPT) / DESCRIPTORS_PER_CONNECTION;
+    let for_each = usize::try_from(for_all / WORKERS as u64).unwrap_or(CONNECTIONS_PER_WORKER);
+    for_each.clamp(1, CONNECTIONS_PER_WORKER)
 }
 
 /// The three routes behind the guard.
@@ -109,16 +127,19 @@ fn app(
         .wrap(from_fn(guard::guard))
         .service(
             web::resource("/v1/deploy")
+                .guard(guard::spelled("/v1/deploy"))
                 .route(web::post().to(handlers::deploy))
                 .default_service(web::to(handlers::method_not_allowed)),
         )
         .service(
             web::resource("/v1/status")
+                .guard(guard::spelled("/v1/status"))
                 .route(web::get().to(handlers::status))
                 .default_service(web::to(handlers::method_not_allowed)),
         )
         .service(
             web::resource("/v1/stop")
+                .guard(guard::spelled("/v1/stop"))
                 .route(web::post().to(handlers::stop))
                 .default_service(web::to(handlers::method_not_allowed)),
         )

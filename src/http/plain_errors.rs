@@ -5,8 +5,9 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use actix_web::rt::net::TcpStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::patience::Patient;
 
 /// What the framework writes, and the reason that goes with it.
 const BARE: [(&str, &str); 4] = [
@@ -30,13 +31,13 @@ const BARE: [(&str, &str); 4] = [
 
 /// A connection whose bare error answers leave it with a JSON body.
 pub(super) struct JsonErrors {
-    io: TcpStream,
+    io: Patient,
     /// Bytes that were taken over and are not written yet.
     pending: Vec<u8>,
 }
 
 impl JsonErrors {
-    pub(super) fn new(io: TcpStream) -> Self {
+    pub(super) fn new(io: Patient) -> Self {
         Self {
             io,
             pending: Vec::new(),
@@ -44,7 +45,7 @@ impl JsonErrors {
     }
 
     /// The connection itself.
-    pub(super) fn io(&self) -> &TcpStream {
+    pub(super) fn io(&self) -> &Patient {
         &self.io
     }
 

@@ -125,7 +125,9 @@ impl StepError {
                 ..
             }) if step == Step::Start => FailureKind::NotStarted,
             Self::Engine(error) => match &error.fault {
-                EngineFault::Unreachable => FailureKind::EngineUnreachable,
+                EngineFault::Unreachable | EngineFault::Untrusted(_) => {
+                    FailureKind::EngineUnreachable
+                }
                 EngineFault::Deadline(_) | EngineFault::Stalled(_) => FailureKind::Deadline,
                 EngineFault::Refused { .. }
                 | EngineFault::BrokenAnswer

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 ///
 /// # Errors
 /// The number of the first line that is no assignment; its text may be a secret and is not quoted.
-pub(super) fn parse(text: &str) -> Result<HashMap<String, String>, String> {
+pub fn parse(text: &str) -> Result<HashMap<String, String>, String> {
     let mut variables = HashMap::new();
     let mut lines = text.trim_start_matches('\u{feff}').lines().enumerate();
     while let Some((index, line)) = lines.next() {

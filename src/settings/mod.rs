@@ -2,7 +2,7 @@
 //!
 //! Each floor of the house is handed its own small struct. Unknown variables are ignored.
 
-mod env_file;
+pub mod env_file;
 mod reader;
 mod show;
 
@@ -177,7 +177,7 @@ impl OperationSettings {
 
 impl Settings {
     /// Reads an env file and nothing else: a stray variable of the shell has no say. Only where Docker
-    /// clients look (`DOCKER_HOST`, `DOCKER_CONFIG`, `HOME`) does the process's environment stand behind it.
+    /// clients look (`DOCKER_HOST`, `DOCKER_CONFIG`, `DOCKER_CERT_PATH`, `HOME`) does the process's environment stand behind it.
     ///
     /// # Errors
     /// An unreadable file, or every problem of its variables.
@@ -190,7 +190,7 @@ impl Settings {
         };
         let text = std::fs::read_to_string(path).map_err(|error| problem(error.to_string()))?;
         let mut variables = env_file::parse(&text).map_err(problem)?;
-        for name in ["DOCKER_HOST", "DOCKER_CONFIG", "HOME"] {
+        for name in ["DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CERT_PATH", "HOME"] {
             if let (false, Ok(value)) = (variables.contains_key(name), std::env::var(name)) {
                 variables.insert(name.to_owned(), value);
             }

@@ -1,10 +1,17 @@
 //! What no pipeline sends: every answer is JSON all the same, status goes on, and memory stays bounded.
 
+mod many;
+mod order;
+mod shapes;
+mod slow;
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Agent, Answer, Kind, World, contract_headers, exchange_raw, request_bytes};
+use crate::harness::{
+    Agent, Answer, Kind, World, contract_headers, exchange_raw, request_bytes, until,
+};
 
 fn world() -> (World, Agent) {
     let world = World::new(Kind::Fake);
@@ -216,6 +223,20 @@ fn a_head_that_does_not_come_is_answered_408_in_json() {
     assert_eq!(answers[0].status, 408);
     answers[0].reason();
     assert!(begun.elapsed() < Duration::from_secs(40));
+}
+
+/// How many files and sockets the agent has open.
+fn descriptors(agent: &Agent) -> usize {
+    let open = std::fs::read_dir(format!("/proc/{}/fd", agent.pid()));
+    open.expect("readable: these tests need root or the agent's user")
+        .count()
+}
+
+/// Waits until the agent has no more open than it had, and what its own connection to the engine may take.
+fn all_are_back(agent: &Agent, before: usize, within: Duration) {
+    until("every descriptor is back", within, || {
+        descriptors(agent) <= before + 3
+    });
 }
 
 fn memory_kib(agent: &Agent) -> u64 {

@@ -23,5 +23,7 @@ mod names;
 mod order;
 mod outside;
 mod prune;
+mod read_only;
 mod registry;
+mod registry_digests;
 mod registry_faults;

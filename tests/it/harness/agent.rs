@@ -30,7 +30,13 @@ pub struct Agent {
 impl Agent {
     /// Starts the agent and waits until it answers.
     pub fn start(env_file: &Path, port: u16, log: &Path, extra: &[(&str, &str)]) -> Self {
-        let mut agent = Self::launch(env_file, port, log, extra);
+        Self::launch(env_file, port, log, extra).listening()
+    }
+
+    /// Waits until it answers.
+    pub fn listening(mut self) -> Self {
+        let port = self.port;
+        let agent = &mut self;
         let end = Instant::now() + Duration::from_secs(20);
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
             let ended = agent.child.try_wait().expect("waitable");
@@ -41,17 +47,29 @@ impl Agent {
             );
             std::thread::sleep(Duration::from_millis(10));
         }
-        agent
+        self
     }
 
     /// Starts the agent and waits for nothing.
     pub fn launch(env_file: &Path, port: u16, log: &Path, extra: &[(&str, &str)]) -> Self {
+        let program = Command::new(env!("CARGO_BIN_EXE_deploy-agent"));
+        Self::launch_by(program, env_file, port, log, extra)
+    }
+
+    /// The same by another program that becomes the agent, such as `prlimit`.
+    pub fn launch_by(
+        mut program: Command,
+        env_file: &Path,
+        port: u16,
+        log: &Path,
+        extra: &[(&str, &str)],
+    ) -> Self {
         let out = File::options()
             .create(true)
             .append(true)
             .open(log)
             .expect("a log file");
-        let child = Command::new(env!("CARGO_BIN_EXE_deploy-agent"))
+        let child = program
             .args(["serve", "--env-file"])
             .arg(env_file)
             .env_clear()

@@ -79,8 +79,13 @@ impl World {
 
     /// Gives the world an engine of its own, which may be killed.
     pub fn own_engine(&mut self) {
+        self.own_engine_with(&[]);
+    }
+
+    /// The same, with these arguments of `dockerd` if it is a real one.
+    pub fn own_engine_with(&mut self, arguments: &[String]) {
         if self.kind == Kind::Real {
-            let engine = PrivateEngine::start(&self.path("engine"));
+            let engine = PrivateEngine::start(&self.path("engine"), arguments);
             self.socket = engine.socket();
             let host = format!("unix://{}", self.socket.display());
             self.set("DOCKER_HOST", &host);

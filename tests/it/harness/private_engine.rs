@@ -10,14 +10,17 @@ use super::until;
 /// `dockerd` in a directory of its own, without bridge and iptables.
 pub struct PrivateEngine {
     directory: PathBuf,
+    arguments: Vec<String>,
     child: Option<Child>,
 }
 
 impl PrivateEngine {
-    pub fn start(directory: &Path) -> Self {
+    /// With these arguments of `dockerd` besides its own.
+    pub fn start(directory: &Path, arguments: &[String]) -> Self {
         std::fs::create_dir_all(directory).expect("made");
         let mut engine = Self {
             directory: directory.to_owned(),
+            arguments: arguments.to_vec(),
             child: None,
         };
         engine.up();
@@ -50,6 +53,7 @@ impl PrivateEngine {
             .arg(path("pid"))
             .args(["--bridge", "none", "--iptables=false", "--ip-masq=false"])
             .args(["--shutdown-timeout", "3"])
+            .args(&self.arguments)
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a second handle"))
             .stderr(log)

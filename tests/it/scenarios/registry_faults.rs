@@ -17,7 +17,7 @@ on_both_engines!(
 );
 
 /// The least budget that the other settings allow: a pull gets five seconds of it.
-const BUDGET: Duration = Duration::from_secs(32);
+pub const BUDGET: Duration = Duration::from_secs(32);
 
 fn each_fault_leaves_the_old_container(mut world: World, what: What, faults: &[Fault]) {
     world.set("OPERATION_BUDGET_SECONDS", &BUDGET.as_secs().to_string());

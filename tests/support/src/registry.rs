@@ -1,6 +1,6 @@
 //! A registry that speaks the distribution protocol over plain HTTP on loopback, and misbehaves when told to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,8 +23,14 @@ const LOOK: Duration = Duration::from_millis(20);
 pub enum What {
     /// Manifests and indexes.
     Manifest,
+    /// Manifests that are asked for by digest: those that an index leads to.
+    Child,
     /// Configs and layers.
     Blob,
+    /// Configs.
+    Config,
+    /// Layers.
+    Layer,
     /// The token server.
     Token,
 }
@@ -32,7 +38,7 @@ pub enum What {
 /// How a request goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// This status, with an error body of the protocol.
+    /// This status, with an error body of the protocol; 429 also says how long to wait.
     Status(u16),
     /// The connection ends without an answer.
     Cut,
@@ -73,6 +79,8 @@ struct State {
     /// By repository and tag or digest: media type and bytes.
     manifests: BTreeMap<(String, String), (&'static str, Vec<u8>)>,
     blobs: BTreeMap<String, Vec<u8>>,
+    /// Which of the blobs are configs.
+    configs: BTreeSet<String>,
     auth: Auth,
     faults: Vec<(What, Fault)>,
     seen: Vec<Seen>,
@@ -111,6 +119,7 @@ impl Registry {
         let state = State {
             manifests: BTreeMap::new(),
             blobs: BTreeMap::new(),
+            configs: BTreeSet::new(),
             auth: Auth::Open,
             faults: Vec::new(),
             seen: Vec::new(),
@@ -149,6 +158,7 @@ impl Registry {
                 .insert(key, (images::MANIFEST, image.manifest.clone()));
         }
         state.blobs.extend(image.blobs.clone());
+        state.configs.insert(image.id.clone());
     }
 
     /// Puts an index of images for several machines under a tag.
@@ -223,6 +233,23 @@ impl Shared {
     }
 }
 
+impl State {
+    /// The first fault that strikes a request for this path.
+    fn fault_of(&self, path: &str) -> Option<(What, Fault)> {
+        let manifest = path.split_once("/manifests/").map(|(_, name)| name);
+        let blob = path.split_once("/blobs/").map(|(_, digest)| digest);
+        let strikes = |what: What| match what {
+            What::Token => path == "/token",
+            What::Manifest => manifest.is_some(),
+            What::Child => manifest.is_some_and(|name| name.starts_with("sha256:")),
+            What::Blob => blob.is_some(),
+            What::Config => blob.is_some_and(|digest| self.configs.contains(digest)),
+            What::Layer => blob.is_some_and(|digest| !self.configs.contains(digest)),
+        };
+        self.faults.iter().copied().find(|(what, _)| strikes(*what))
+    }
+}
+
 struct Reply {
     status: u16,
     headers: Vec<(&'static str, String)>,
@@ -254,19 +281,8 @@ fn serve(shared: &Shared, stream: &TcpStream) -> std::io::Result<()> {
             words.next().unwrap_or_default(),
         );
         let path = target.split('?').next().unwrap_or_default();
-        let what = match path {
-            "/token" => Some(What::Token),
-            path if path.contains("/manifests/") => Some(What::Manifest),
-            path if path.contains("/blobs/") => Some(What::Blob),
-            _ => None,
-        };
         let reply = answer(shared, method, path, header("authorization"));
-        let fault = shared
-            .lock()
-            .faults
-            .iter()
-            .copied()
-            .find(|(struck, _)| Some(*struck) == what);
+        let fault = shared.lock().fault_of(path);
         // What is refused anyway is not what a fault is about.
         let fault =
             fault.filter(|(_, fault)| reply.status < 400 || matches!(fault, Fault::Status(_)));
@@ -396,6 +412,9 @@ fn write(
                 _ => "UNKNOWN",
             };
             reply = refusal(status, code);
+            if status == 429 {
+                reply.headers.push(("Retry-After", "60".to_owned()));
+            }
         }
         Some((_, Fault::Cut)) => return Ok(false),
         Some(struck @ (_, Fault::Stall)) => {

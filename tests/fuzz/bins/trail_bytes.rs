@@ -1,0 +1,8 @@
+#![no_main]
+
+#[path = "../targets/desk.rs"]
+mod desk;
+#[path = "../targets/trail_bytes.rs"]
+mod trail_bytes;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| trail_bytes::check(data));

@@ -1,0 +1,8 @@
+#![no_main]
+
+#[path = "../targets/desk.rs"]
+mod desk;
+#[path = "../targets/trail_edits.rs"]
+mod trail_edits;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| trail_edits::check(data));

@@ -1,0 +1,96 @@
+//! Thousands of connections that ask for nothing.
+
+use std::net::TcpStream;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use super::{all_are_back, descriptors, memory_kib, world};
+use crate::harness::{Agent, Kind, World, until};
+use dreichor_test_support::images::ImageSpec;
+use dreichor_test_support::registry::{Fault, What};
+
+const IDLE: usize = 4000;
+
+/// The test holds one end of each; the agent raises its own limit.
+fn raise_own_limit() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    setrlimit(Resource::Nofile, raised).expect("raised to what is allowed");
+    assert!(
+        maximum.is_none_or(|most| most > 4 * IDLE as u64),
+        "the limit of open files is too low: {maximum:?}"
+    );
+}
+
+fn idle(agent: &Agent, count: usize) -> Vec<TcpStream> {
+    (0..count)
+        .map(|_| TcpStream::connect(("127.0.0.1", agent.port)).expect("connected"))
+        .collect()
+}
+
+#[test]
+fn four_thousand_idle_connections_cost_little_and_stop_nobody() {
+    raise_own_limit();
+    let (world, agent) = world();
+    world.push("1.0.0", &["run"]);
+    agent.status();
+    let (open, memory) = (descriptors(&agent), memory_kib(&agent));
+    let connections = idle(&agent, IDLE);
+    until("all are taken", Duration::from_secs(10), || {
+        descriptors(&agent) >= open + IDLE
+    });
+    for _ in 0..20 {
+        let asked = Instant::now();
+        assert_eq!(agent.status_answer().status, 200);
+        assert!(
+            asked.elapsed() < Duration::from_secs(2),
+            "{:?}",
+            asked.elapsed()
+        );
+    }
+    let answer = agent.deploy(&world.image("1.0.0"));
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let grown = memory_kib(&agent).saturating_sub(memory);
+    println!("{} KiB for {IDLE} connections", grown);
+    assert!(grown < 100 * 1024, "{grown} KiB");
+    drop(connections);
+    all_are_back(&agent, open, Duration::from_secs(20));
+    assert_eq!(agent.status_answer().status, 200);
+    assert!(!agent.log().contains("panicked"));
+}
+
+/// A process on the host may open connections until the limit of open files is reached: an operation that is under way
+/// must not run out of them between stop and start.
+#[test]
+fn connections_leave_descriptors_for_the_operation_under_a_low_limit() {
+    let world = World::new(Kind::Fake);
+    let mut prlimit = Command::new("/usr/bin/prlimit");
+    prlimit.args(["--nofile=256:256", env!("CARGO_BIN_EXE_deploy-agent")]);
+    let (env_file, log) = (world.env_file(), world.path("agent.log"));
+    let agent = Agent::launch_by(prlimit, &env_file, world.port, &log, &[]).listening();
+    world.push_spec("1.0.0", ImageSpec::mode(&["run"]).extra_bytes(200_000));
+    let image = world.image("1.0.0");
+    std::thread::scope(|scope| {
+        world.registry.fault(What::Blob, Fault::Drip(8 * 1024));
+        let deploy = scope.spawn(|| agent.deploy(&image));
+        until("the deploy is under way", Duration::from_secs(10), || {
+            !world.events("step_started").is_empty()
+        });
+        let connections = idle(&agent, 400);
+        let answer = deploy.join().expect("answered");
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        assert!(descriptors(&agent) < 256);
+        drop(connections);
+    });
+    assert_eq!(agent.status_answer().status, 200);
+    assert!(
+        !agent.log().contains("Too many open files"),
+        "{}",
+        agent.log()
+    );
+}

@@ -1,0 +1,194 @@
+//! Pipelined operations, and clients that leave in every phase of a request.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::{all_are_back, answers, descriptors, headers, world};
+use crate::harness::{Agent, World, exchange_raw};
+
+fn deploy_bytes(image: &str, connection: &str) -> String {
+    let body = json!({ "image": image }).to_string();
+    let h = headers();
+    format!(
+        "POST /v1/deploy HTTP/1.1\r\nHost: a\r\nConnection: {connection}\r\n{h}Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+fn stop_bytes(connection: &str) -> String {
+    let h = headers();
+    format!(
+        "POST /v1/stop HTTP/1.1\r\nHost: a\r\nConnection: {connection}\r\n{h}Content-Length: 0\r\n\r\n"
+    )
+}
+
+/// The operations of the trail as (kind, began at, ended at), by the order of records.
+fn operations(world: &World) -> Vec<(String, usize, usize)> {
+    let trail = world.trail();
+    let at = |event: &str, id: &serde_json::Value| {
+        let found = trail
+            .iter()
+            .position(|record| record["event"] == event && record["operation"] == *id);
+        found.expect("recorded")
+    };
+    let started = trail
+        .iter()
+        .filter(|record| record["event"] == "operation_started");
+    started
+        .map(|record| {
+            let id = &record["operation"];
+            let kind = record["kind"].as_str().expect("a kind").to_owned();
+            (kind, at("operation_started", id), at("operation_ended", id))
+        })
+        .collect()
+}
+
+#[test]
+fn pipelined_operations_run_in_their_order_and_one_at_a_time() {
+    let (world, agent) = world();
+    world.push("1.0.0", &["run"]);
+    world.push("2.0.0", &["run"]);
+    let bytes = [
+        deploy_bytes(&world.image("1.0.0"), "keep-alive"),
+        stop_bytes("keep-alive"),
+        deploy_bytes(&world.image("2.0.0"), "keep-alive"),
+        stop_bytes("close"),
+    ];
+    let came = exchange_raw(agent.port, bytes.concat().as_bytes());
+    let answers = answers(&came);
+    let said: Vec<_> = answers
+        .iter()
+        .map(|answer| (answer.status, answer.json()["status"].clone()))
+        .collect();
+    let [deployed, stopped] = ["deployed", "stopped"].map(|word| (200, json!(word)));
+    assert_eq!(said, [deployed.clone(), stopped.clone(), deployed, stopped]);
+    let ran = operations(&world);
+    let kinds: Vec<&str> = ran.iter().map(|(kind, ..)| kind.as_str()).collect();
+    assert_eq!(kinds, ["deploy", "stop", "deploy", "stop"]);
+    for pair in ran.windows(2) {
+        assert!(pair[0].2 < pair[1].1, "one after the other: {ran:?}");
+    }
+    assert_eq!(world.count(), 0);
+}
+
+/// Ends the connection with a reset instead of an orderly end.
+fn reset(stream: TcpStream) {
+    rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).expect("set");
+    drop(stream);
+}
+
+#[test]
+fn clients_that_leave_in_any_phase_leave_nothing_behind() {
+    let (world, agent) = world();
+    world.push("1.0.0", &["run"]);
+    assert_eq!(agent.deploy(&world.image("1.0.0")).status, 200);
+    let id = world.id();
+    let whole = deploy_bytes(&world.image("no-such-tag"), "keep-alive");
+    let head = whole.find("\r\n\r\n").expect("a head") + 4;
+    agent.status();
+    let before = descriptors(&agent);
+    for orderly in [true, false] {
+        for phase in [
+            0,
+            1,
+            10,
+            head - 4,
+            head - 1,
+            head,
+            head + 1,
+            whole.len() - 1,
+        ] {
+            for _ in 0..10 {
+                let mut stream = TcpStream::connect(("127.0.0.1", agent.port)).expect("connected");
+                stream.write_all(&whole.as_bytes()[..phase]).expect("sent");
+                if orderly {
+                    drop(stream);
+                } else {
+                    reset(stream);
+                }
+            }
+        }
+    }
+    assert_eq!(agent.status_answer().status, 200);
+    all_are_back(&agent, before, Duration::from_secs(15));
+    assert_eq!(
+        operations(&world).len(),
+        1,
+        "no part of a request starts an operation"
+    );
+    left_with_a_whole_request(&world, &agent, &whole);
+    all_are_back(&agent, before, Duration::from_secs(15));
+    assert_eq!(world.id(), id);
+    assert!(!agent.log().contains("panicked"));
+}
+
+/// Whoever leaves behind a whole request may have started it: then it is recorded to its end, or as abandoned.
+fn left_with_a_whole_request(world: &World, agent: &Agent, whole: &str) {
+    for orderly in [true, false] {
+        let mut stream = TcpStream::connect(("127.0.0.1", agent.port)).expect("connected");
+        stream.write_all(whole.as_bytes()).expect("sent");
+        if orderly {
+            drop(stream);
+        } else {
+            reset(stream);
+        }
+    }
+    // Behind both in the queue.
+    assert_eq!(agent.deploy(&world.image("no-such-tag")).status, 502);
+    let ended = world.events("operation_ended").len();
+    assert_eq!(world.events("operation_started").len(), ended);
+}
+
+#[test]
+fn a_client_that_half_closes_behind_its_request_is_answered() {
+    let (_world, agent) = world();
+    let h = headers();
+    let one = format!("GET /v1/status HTTP/1.1\r\nHost: a\r\n{h}\r\n");
+    let mut stream = TcpStream::connect(("127.0.0.1", agent.port)).expect("connected");
+    stream
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .expect("set");
+    stream.write_all(one.as_bytes()).expect("sent");
+    stream.shutdown(Shutdown::Write).expect("half closed");
+    let mut came = Vec::new();
+    stream
+        .read_to_end(&mut came)
+        .expect("and the connection ends");
+    assert_eq!(answers(&came)[0].status, 200);
+}
+
+#[test]
+fn a_reader_that_takes_no_answer_does_not_stop_the_others() {
+    let (_world, agent) = world();
+    let h = headers();
+    let one = format!("GET /v1/status HTTP/1.1\r\nHost: a\r\n{h}\r\n");
+    agent.status();
+    let (open, before) = (descriptors(&agent), super::memory_kib(&agent));
+    // Requests without end, answers that nobody reads.
+    let deaf: Vec<TcpStream> = (0..20)
+        .map(|_| {
+            let mut stream = TcpStream::connect(("127.0.0.1", agent.port)).expect("connected");
+            stream
+                .set_write_timeout(Some(Duration::from_millis(300)))
+                .expect("set");
+            let many = one.repeat(200);
+            // Until both buffers are full.
+            for _ in 0..400 {
+                if stream.write_all(many.as_bytes()).is_err() {
+                    break;
+                }
+            }
+            stream
+        })
+        .collect();
+    assert_eq!(agent.status_answer().status, 200);
+    let grown = super::memory_kib(&agent).saturating_sub(before);
+    assert!(grown < 32 * 1024, "{grown} KiB");
+    // None of them is waited for without end.
+    all_are_back(&agent, open, Duration::from_secs(45));
+    drop(deaf);
+    assert_eq!(agent.status_answer().status, 200);
+}
