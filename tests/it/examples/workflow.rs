@@ -1,6 +1,7 @@
 //! `examples/github-actions/deploy.yml`, run against a real agent, and against what is none.
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -10,6 +11,7 @@ use super::world;
 use crate::harness::{self, Agent, World, free_port};
 use crate::host_files::{read, yaml};
 
+const LOOK: &str = "Look before anything is touched";
 const WORKFLOW: &str = "examples/github-actions/deploy.yml";
 
 fn asked(world: &World, mode: &'static str, tag: &str) -> Dispatch {
@@ -54,7 +56,7 @@ fn deploys_verifies_and_smokes(world: &World) {
     let agent = world.agent();
     let outcome = run(&asked(world, "deploy", "1.0.0"), world.directory.path());
     assert!(outcome.succeeded(), "{outcome:?}");
-    assert_eq!(outcome.ran(), ["Prepare", "Deploy", "Verify"]);
+    assert_eq!(outcome.ran(), ["Prepare", LOOK, "Deploy", "Verify"]);
     assert_eq!(agent.status()["image"], world.image("1.0.0"));
     let outcome = run(&asked(world, "smoke", "1.0.1"), world.directory.path());
     assert!(outcome.succeeded(), "{outcome:?}");
@@ -109,8 +111,12 @@ fn every_refusal_of_the_agent_fails_the_workflow_with_its_reason() {
     refused("1.0.1", &["500", "preflight failed", "EXECUTION_PLANE"]);
     world.write_runtime_env("EXECUTION_PLANE=paper\n");
     world.fake.as_ref().expect("the fake").stop_listening();
+    // The view is still fresh at first: the deploy is refused, later already the look.
     let asked = asked(&world, "deploy", "1.0.1");
-    fails(&world, &asked, "Deploy", &["503", "cannot be reached"]);
+    let outcome = run(&asked, world.directory.path());
+    assert!(outcome.failure().1.contains(": 503 "), "{outcome:?}");
+    agent.status_until(Duration::from_secs(10), |answer| answer.status == 503);
+    fails(&world, &asked, LOOK, &["503", "last seen"]);
 }
 
 #[test]
@@ -119,8 +125,8 @@ fn a_workflow_for_another_environment_is_found_out() {
     let _agent = world.agent();
     let mut wrong = asked(&world, "deploy", "1.0.0");
     wrong.environment = "prod";
-    // The dev agent deployed to dev, as it must; the pipeline for prod must not call that a success.
-    fails(&world, &wrong, "Deploy", &["deployed something else"]);
+    fails(&world, &wrong, LOOK, &["another environment"]);
+    assert_eq!(world.events("operation_started").len(), 0);
     wrong.mode = "smoke";
     fails(&world, &wrong, "Prepare", &["dev only"]);
     wrong.mode = "deploy";
@@ -134,34 +140,39 @@ fn what_is_not_the_agent_is_recognised() {
     let mut asked = asked(&world, "deploy", "1.0.0");
     // Nobody listens.
     asked.agent_url = format!("http://127.0.0.1:{}", free_port());
-    fails(&world, &asked, "Deploy", &["no answer"]);
+    fails(&world, &asked, LOOK, &["no answer"]);
     let page = || LOGIN_PAGE.to_owned();
-    let cases: [(Canned, &[&str]); 5] = [
+    let cases: [(&str, &str, String, &[&str]); 5] = [
+        ("200 OK", "text/html", page(), &["no JSON", "login page"]),
+        ("302 Found", "text/html", page(), &["302", "redirect"]),
+        ("403 Forbidden", "text/html", page(), &["403", "no JSON"]),
         (
-            ("/v1/deploy", "200 OK", "text/html", page()),
-            &["no JSON", "login page"],
-        ),
-        (
-            ("/v1/deploy", "302 Found", "text/html", page()),
-            &["302", "redirect"],
-        ),
-        (
-            ("/v1/deploy", "403 Forbidden", "text/html", page()),
-            &["403", "no JSON"],
-        ),
-        (
-            ("/v1/deploy", "524 A Timeout", "text/html", page()),
+            "524 A Timeout",
+            "text/html",
+            page(),
             &["524", "read the status"],
         ),
-        (
-            ("/v1/nothing", "200 OK", JSON, String::new()),
-            &["no answer"],
-        ),
+        ("200 OK", JSON, "[]".to_owned(), &["no JSON"]),
     ];
-    for (answer, says) in cases {
-        asked.agent_url = format!("http://127.0.0.1:{}", stub::serve(vec![answer]));
+    let at = |answers| format!("http://127.0.0.1:{}", stub::serve(answers));
+    for (status, kind, body, says) in cases {
+        asked.agent_url = at(vec![("/v1/status", status, kind, body.clone())]);
+        fails(&world, &asked, LOOK, says);
+        asked.agent_url = at(vec![agents_status(), ("/v1/deploy", status, kind, body)]);
         fails(&world, &asked, "Deploy", says);
     }
+    asked.agent_url = at(vec![agents_status()]);
+    fails(&world, &asked, "Deploy", &["no answer", "read the status"]);
+    let other = json!({"status": "deployed", "container_name": "x-dev", "image": "x:1", "environment": "dev"});
+    let other = ("/v1/deploy", "200 OK", JSON, other.to_string());
+    asked.agent_url = at(vec![agents_status(), other]);
+    fails(&world, &asked, "Deploy", &["deployed something else"]);
+}
+
+/// What an agent of dev says when nothing runs.
+fn agents_status() -> Canned {
+    let body = json!({"container_name": "x-dev", "running": false});
+    ("/v1/status", "200 OK", JSON, body.to_string())
 }
 
 #[test]
