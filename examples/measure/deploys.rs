@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::TcpStream;
 use std::time::Instant;
 
 use serde_json::{Value, json};
@@ -9,7 +10,8 @@ use serde_json::{Value, json};
 use crate::Effort;
 use crate::engine::{Engine, Events};
 use crate::figures::{Goal, Report, Sample};
-use crate::host::{Host, Server, TAGS};
+use crate::host::{Host, TAGS};
+use crate::http::Connection;
 
 /// The steps of a deploy, as the trail names them.
 const STEPS: [&str; 8] = [
@@ -23,11 +25,16 @@ const STEPS: [&str; 8] = [
     "confirm",
 ];
 
-/// Reply times and downtimes in milliseconds, of the agent and of the bare calls.
+/// What the engine says of a replacement, in order: the end of the old container to the start of the new one.
+const EVENTS: [&str; 4] = ["die", "destroy", "create", "start"];
+
+/// Milliseconds, of the agent and of the bare calls.
 #[derive(Default)]
 struct Series {
     reply: Sample,
     downtime: Sample,
+    /// Between one of the events and the next.
+    between: [Sample; EVENTS.len() - 1],
 }
 
 /// Milliseconds by step.
@@ -39,13 +46,18 @@ pub fn measure(host: &Host, effort: Effort, report: &mut Report) {
     let mut steps = Steps::new();
     let events = Events::of(&[&host.name, &host.bare_name]);
     // The first of each has nothing to replace.
-    by_agent(host, &agent, TAGS[1]);
+    let mut connection = agent.connect();
+    by_agent(host, &mut connection, TAGS[1]);
     bare(host, &mut engine, TAGS[1], &mut Steps::new());
     events.forget();
     let (mut agents, mut bares) = (Series::default(), Series::default());
     for pair in 0..effort.deploy_pairs {
         let tag = TAGS[pair % 2];
-        let mut by_agent = || take(&events, &mut agents, || by_agent(host, &agent, tag));
+        let mut by_agent = || {
+            take(&events, &mut agents, || {
+                by_agent(host, &mut connection, tag)
+            })
+        };
         let mut by_hand = || bare(host, &mut engine, tag, &mut steps);
         // Whoever goes second may find the engine warmer.
         if pair % 4 < 2 {
@@ -70,6 +82,15 @@ pub fn measure(host: &Host, effort: Effort, report: &mut Report) {
         "ms",
         Goal::AtMost(1.02),
     );
+    for (at, pair) in EVENTS.windows(2).enumerate() {
+        let added = agents.between[at].less(&bares.between[at]);
+        let (agent, bare) = (
+            agents.between[at].shown("ms"),
+            bares.between[at].shown("ms"),
+        );
+        let details = format!("agent {agent}, bare {bare}; the agent adds {added} ms");
+        report.figure(&format!("  {} to {}", pair[0], pair[1]), &details);
+    }
     by_step(&recorded_steps(host), &steps, report);
 }
 
@@ -105,16 +126,19 @@ fn take(events: &Events, series: &mut Series, deploy: impl FnOnce()) {
     let begun = Instant::now();
     deploy();
     series.reply.push_ms(begun.elapsed());
-    let died = events.next("die");
-    let started = events.next("start");
-    assert_ne!(died.container, started.container, "it was replaced");
-    series
-        .downtime
-        .push(started.at.saturating_sub(died.at) as f64 / 1e6);
+    let seen = EVENTS.map(|action| events.next(action));
+    assert_ne!(seen[0].container, seen[3].container, "it was replaced");
+    let ms = |from: usize, to: usize| seen[to].at.saturating_sub(seen[from].at) as f64 / 1e6;
+    series.downtime.push(ms(0, 3));
+    for (at, between) in series.between.iter_mut().enumerate() {
+        between.push(ms(at, at + 1));
+    }
 }
 
-fn by_agent(host: &Host, agent: &Server, tag: &str) {
-    let answer = agent.deploy(host, tag);
+fn by_agent(host: &Host, agent: &mut Connection<TcpStream>, tag: &str) {
+    let answer = agent
+        .exchange(&host.deploy_request(tag))
+        .expect("an answer");
     assert_eq!(answer.status, 200, "{}", answer.text());
 }
 

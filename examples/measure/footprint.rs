@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use crate::Effort;
 use crate::figures::{Goal, Report, Sample};
-use crate::host::{Host, Server, status_request};
+use crate::host::Host;
 use crate::process;
+use crate::server::{Server, status_request};
 
 const MOST_RESIDENT: f64 = 12.0;
 const REQUESTS: usize = 100_000;

@@ -4,21 +4,18 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use dreichor_test_support::images::ImageSpec;
 use dreichor_test_support::registry::Registry;
 
 use crate::engine::Engine;
-use crate::http::{Answer, Connection};
+use crate::server::{CLIENT_ID, CLIENT_SECRET, Server, launched, request};
 
 /// The images that replace each other.
 pub const TAGS: [&str; 2] = ["1.0.0", "1.0.1"];
-const CLIENT_ID: &str = "benchmark.access";
-const CLIENT_SECRET: &str = "not-a-secret";
 const REPOSITORY: &str = "benchmark/runtime";
-const START_WAIT: Duration = Duration::from_secs(60);
 
 pub struct Host {
     pub agent_binary: PathBuf,
@@ -30,14 +27,6 @@ pub struct Host {
     pub repository: String,
     secret_hash: String,
     _registry: Registry,
-}
-
-/// A running server: the agent, or the bare route.
-pub struct Server {
-    child: Child,
-    pub port: u16,
-    /// From its start to its first good status.
-    pub ready_after: Duration,
 }
 
 impl Host {
@@ -79,6 +68,11 @@ impl Host {
 
     /// Starts the agent with its state in this directory, and waits for its first status.
     pub fn agent(&self, state: &str) -> Server {
+        self.agent_by(&[], state)
+    }
+
+    /// The same by another command, which gives it a priority.
+    pub fn agent_by(&self, launcher: &[&str], state: &str) -> Server {
         let port = free_port();
         let shown = |inside: &str| self.directory.join(inside).display().to_string();
         let settings = [
@@ -104,7 +98,7 @@ impl Host {
             .append(true)
             .open(self.directory.join("agent.log"));
         let socket = crate::engine::socket();
-        let mut command = Command::new(&self.agent_binary);
+        let mut command = launched(launcher, &self.agent_binary);
         command
             .args(["serve", "--env-file"])
             .arg(&env_file)
@@ -122,8 +116,13 @@ impl Host {
 
     /// Starts the bare route with a body of this size.
     pub fn bare_front(&self, size: usize) -> Server {
+        self.bare_front_by(&[], size)
+    }
+
+    /// The same by another command, which gives it a priority.
+    pub fn bare_front_by(&self, launcher: &[&str], size: usize) -> Server {
         let own = std::env::current_exe().expect("this program has a path");
-        let mut command = Command::new(own);
+        let mut command = launched(launcher, &own);
         command
             .args(["bare-front", &size.to_string()])
             .stdin(Stdio::piped())
@@ -138,6 +137,11 @@ impl Host {
         server.ready_after = begun.elapsed();
         server
     }
+
+    pub fn deploy_request(&self, tag: &str) -> Vec<u8> {
+        let body = serde_json::json!({ "image": format!("{}:{tag}", self.repository) });
+        request("POST", "/v1/deploy", &body.to_string())
+    }
 }
 
 impl Drop for Host {
@@ -151,72 +155,6 @@ impl Drop for Host {
             engine.try_call("DELETE", &image, None);
         }
     }
-}
-
-impl Server {
-    fn of(child: Child, port: u16) -> Self {
-        Self {
-            child,
-            port,
-            ready_after: Duration::ZERO,
-        }
-    }
-
-    fn await_status(&mut self) {
-        let end = Instant::now() + START_WAIT;
-        loop {
-            let asked = Connection::tcp(self.port)
-                .and_then(|mut connection| connection.exchange(&status_request()));
-            match asked {
-                Ok(answer) if answer.status == 200 => return,
-                asked => assert!(Instant::now() < end, "no status: {asked:?}"),
-            }
-            let ended = self.child.try_wait().expect("waitable");
-            assert!(ended.is_none(), "it ended: {ended:?}");
-            std::thread::sleep(Duration::from_micros(500));
-        }
-    }
-
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
-    pub fn connect(&self) -> Connection<std::net::TcpStream> {
-        Connection::tcp(self.port).expect("it listens")
-    }
-
-    pub fn deploy(&self, host: &Host, tag: &str) -> Answer {
-        let body = serde_json::json!({ "image": format!("{}:{tag}", host.repository) });
-        let request = request("POST", "/v1/deploy", &body.to_string());
-        self.connect().exchange(&request).expect("an answer")
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // SIGTERM, so that the trail is closed in order; an agent that ended already is as good.
-        let pid = self.pid().to_string();
-        Command::new("kill").arg(pid).status().ok();
-        self.child.wait().ok();
-    }
-}
-
-/// A status request as the tunnel sends it, to the agent and to the bare route alike.
-pub fn status_request() -> Vec<u8> {
-    request("GET", "/v1/status", "")
-}
-
-fn request(method: &str, path: &str, body: &str) -> Vec<u8> {
-    let length = if body.is_empty() {
-        String::new()
-    } else {
-        format!("Content-Length: {}\r\n", body.len())
-    };
-    format!(
-        "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nCF-Access-Client-Id: {CLIENT_ID}\r\n\
-         CF-Access-Client-Secret: {CLIENT_SECRET}\r\nContent-Type: application/json\r\n{length}\r\n{body}"
-    )
-    .into_bytes()
 }
 
 fn hash_secret(agent: &Path) -> String {

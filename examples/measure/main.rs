@@ -4,6 +4,7 @@
 //! what counts is the ratio. Loopback only; every wait is bounded.
 
 mod bare_front;
+mod busy;
 mod deploys;
 mod engine;
 mod figures;
@@ -11,6 +12,8 @@ mod footprint;
 mod host;
 mod http;
 mod process;
+mod queue;
+mod server;
 mod staleness;
 mod status;
 mod trail;
@@ -29,6 +32,8 @@ pub struct Effort {
     pub status_requests: usize,
     /// Deploys under which the status is asked.
     pub busy_deploys: usize,
+    /// Queues that are filled.
+    pub queues: usize,
     /// Ends and starts of the container that the status has to show.
     pub changes: usize,
     /// Starts of the agent.
@@ -41,15 +46,15 @@ pub struct Effort {
     pub connections: usize,
 }
 
-const USAGE: &str =
-    "usage: examples/benchmark [--long] [deploys] [status] [staleness] [footprint] [trail]";
+const USAGE: &str = "usage: examples/benchmark [--long] [deploys] [status] [busy] [queue] [staleness] [footprint] [trail]";
 
 const SHORT: Effort = Effort {
-    deploy_pairs: 40,
+    deploy_pairs: 120,
     status_rounds: 60,
     status_requests: 3200,
     busy_deploys: 24,
-    changes: 15,
+    queues: 5,
+    changes: 100,
     starts: 10,
     idle_seconds: 10,
     records: 1_000_000,
@@ -57,11 +62,12 @@ const SHORT: Effort = Effort {
 };
 
 const LONG: Effort = Effort {
-    deploy_pairs: 150,
+    deploy_pairs: 400,
     status_rounds: 300,
     status_requests: 3200,
     busy_deploys: 80,
-    changes: 60,
+    queues: 15,
+    changes: 300,
     starts: 30,
     idle_seconds: 30,
     ..SHORT
@@ -70,7 +76,7 @@ const LONG: Effort = Effort {
 /// A part of the benchmark: its name, its title, what it does.
 type Part = (&'static str, &'static str, fn(&Host, Effort, &mut Report));
 
-const PARTS: [Part; 5] = [
+const PARTS: [Part; 7] = [
     (
         "deploys",
         "Deploys: the agent over the same steps as bare calls on one connection",
@@ -81,6 +87,8 @@ const PARTS: [Part; 5] = [
         "Status: the agent over a bare actix-web route with a constant of the same size",
         status::measure,
     ),
+    ("busy", "Status while deploys run", busy::measure),
+    ("queue", "A queue that fills", queue::measure),
     (
         "staleness",
         "Staleness: from the engine's event to the first status that shows it",

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::Effort;
 use crate::engine::{Engine, Events};
 use crate::figures::{Report, Sample};
-use crate::host::{Host, Server, TAGS, status_request};
+use crate::host::{Host, TAGS};
+use crate::server::{Server, status_request};
 
 const SHOWN_WITHIN: Duration = Duration::from_secs(20);
 /// Between two looks; the figures are no finer than this and the request.

@@ -3,6 +3,8 @@
 //! A request is guarded (access, then content type), parsed, handed to the agent, answered. Nothing here knows
 //! Docker; everything the contract does not name is refused.
 
+#[cfg(test)]
+mod allocations;
 mod answer;
 pub mod body;
 mod guard;
