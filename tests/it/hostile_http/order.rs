@@ -160,6 +160,32 @@ fn a_client_that_half_closes_behind_its_request_is_answered() {
     assert_eq!(answers(&came)[0].status, 200);
 }
 
+/// Closing one side is how most clients leave, so this one is taken for gone.
+#[test]
+fn an_operation_whose_client_half_closes_behind_it_is_carried_out_or_recorded_as_abandoned() {
+    let (world, agent) = world();
+    world.push("1.0.0", &["run"]);
+    let mut stream = TcpStream::connect(("127.0.0.1", agent.port)).expect("connected");
+    let wait = Some(Duration::from_secs(20));
+    stream.set_read_timeout(wait).expect("set");
+    let bytes = deploy_bytes(&world.image("1.0.0"), "keep-alive");
+    stream.write_all(bytes.as_bytes()).expect("sent");
+    stream.shutdown(Shutdown::Write).expect("half closed");
+    let mut came = Vec::new();
+    stream.read_to_end(&mut came).expect("the connection ends");
+    let ended = world.events("operation_ended");
+    let abandoned = world
+        .trail()
+        .iter()
+        .any(|record| record.to_string().contains("abandoned"));
+    println!("{} {ended:?}", String::from_utf8_lossy(&came));
+    assert!(ended.len() == 1 || abandoned, "{:?}", world.trail());
+    assert_eq!(world.count(), usize::from(!abandoned));
+    for answer in answers(&came) {
+        answer.json();
+    }
+}
+
 #[test]
 fn a_reader_that_takes_no_answer_does_not_stop_the_others() {
     let (_world, agent) = world();
