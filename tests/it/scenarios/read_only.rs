@@ -104,7 +104,8 @@ impl Drop for Disk {
     }
 }
 
-fn assert_nothing_can_be_started(world: &World, agent: &Agent) {
+/// A deploy of 2.0.0 and a stop are refused while 1.0.0 runs on and is shown.
+pub fn assert_nothing_can_be_started(world: &World, agent: &Agent) {
     let id = world.id();
     for answer in [agent.deploy(&world.image("2.0.0")), agent.stop()] {
         assert_eq!(answer.status, 500, "{}", answer.body);
