@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{all_are_back, answers, descriptors, headers, world};
-use crate::harness::{Agent, World, exchange_raw};
+use crate::harness::{Agent, World, exchange_raw, until};
 
 fn deploy_bytes(image: &str, connection: &str) -> String {
     let body = json!({ "image": image }).to_string();
@@ -72,6 +72,25 @@ fn pipelined_operations_run_in_their_order_and_one_at_a_time() {
         assert!(pair[0].2 < pair[1].1, "one after the other: {ran:?}");
     }
     assert_eq!(world.count(), 0);
+}
+
+#[test]
+fn half_a_head_behind_an_operation_does_not_hold_the_connection() {
+    let (world, agent) = world();
+    world.push("1.0.0", &["run"]);
+    let mut stream = TcpStream::connect(("127.0.0.1", agent.port)).expect("connected");
+    stream
+        .set_read_timeout(Some(Duration::from_secs(60)))
+        .expect("set");
+    let deploy = deploy_bytes(&world.image("1.0.0"), "keep-alive");
+    stream.write_all(deploy.as_bytes()).expect("sent");
+    until("it is under way", Duration::from_secs(10), || {
+        !world.events("operation_started").is_empty()
+    });
+    stream.write_all(b"GET /v1/sta").expect("sent");
+    let mut came = Vec::new();
+    stream.read_to_end(&mut came).expect("the connection ends");
+    assert_eq!(answers(&came)[0].status, 200);
 }
 
 /// Ends the connection with a reset instead of an orderly end.
