@@ -1,6 +1,7 @@
 //! Parse, hand to the agent, answer.
 
 use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
 use std::time::Instant;
 
 use actix_web::dev::ServiceRequest;
@@ -9,6 +10,7 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use futures_util::FutureExt;
 
 use super::answer::{Refusal, done};
+use super::patience::Served;
 use super::{Front, body, presence};
 use crate::access::Requester;
 use crate::agent::Submission;
@@ -24,7 +26,7 @@ pub(super) async fn deploy(
 ) -> HttpResponse {
     let arrived = Instant::now();
     let asked = async {
-        let parsed = body::deploy(&body::read(payload).await?)?;
+        let parsed = body::deploy(&whole_body(&request, payload).await?)?;
         let image = front
             .agent
             .parse_image(&parsed.image)
@@ -48,13 +50,21 @@ pub(super) async fn stop(
 ) -> HttpResponse {
     let arrived = Instant::now();
     let answer = async {
-        let read = body::read(payload).await;
+        let read = whole_body(&request, payload).await;
         match read.and_then(|bytes| Ok(body::stop(&bytes)?)) {
             Ok(()) => submit(&front, &request, Request::Stop, None, arrived).await,
             Err(refusal) => refused(&front, &request, &refusal),
         }
     };
     answered(answer).await
+}
+
+async fn whole_body(request: &HttpRequest, payload: web::Payload) -> Result<Vec<u8>, Refusal> {
+    let bytes = body::read(payload).await?;
+    if let Some(served) = request.conn_data::<Rc<Served>>() {
+        served.is_whole();
+    }
+    Ok(bytes)
 }
 
 /// A panic is an answer too.

@@ -28,6 +28,8 @@ const AT_ONCE: usize = 16 * 1024;
 pub(super) struct Served {
     begun: Cell<u64>,
     running: Cell<u32>,
+    /// Of the running one the body is read: what comes now is of the next.
+    whole: Cell<bool>,
     last: Cell<bool>,
 }
 
@@ -38,7 +40,13 @@ impl Served {
     pub(super) fn enter(self: &Rc<Self>) -> Serving {
         self.begun.set(self.begun.get() + 1);
         self.running.set(self.running.get() + 1);
+        self.whole.set(false);
         Serving(Rc::clone(self))
+    }
+
+    /// Says that the request which is being served is there to its end.
+    pub(super) fn is_whole(&self) {
+        self.whole.set(true);
     }
 }
 
@@ -63,6 +71,8 @@ pub(super) struct Patient {
     seen: u64,
     /// Since when bytes come that are no request yet.
     coming: Option<Instant>,
+    /// Such bytes came while a request was being served; their time runs from its end.
+    early: bool,
     /// Since when the client takes nothing.
     unread: Option<Instant>,
     /// Bytes read since the last pause.
@@ -78,6 +88,7 @@ impl Patient {
             served: Rc::default(),
             seen: 0,
             coming: None,
+            early: false,
             unread: None,
             read: 0,
             alarm: None,
@@ -115,15 +126,21 @@ impl Patient {
         self.settle();
         if self.served.running.get() == 0 {
             self.coming.get_or_insert_with(Instant::now);
+        } else if self.served.whole.get() {
+            self.early = true;
         }
     }
 
-    /// What came before a request that was served since belongs to it.
+    /// What came before a request that was served since belongs to it. What came early may be more than the next
+    /// request: a client that sends ahead and then falls silent loses its connection sooner than others.
     fn settle(&mut self) {
-        let begun = self.served.begun.get();
-        if self.seen != begun || self.served.running.get() > 0 {
+        let (begun, running) = (self.served.begun.get(), self.served.running.get() > 0);
+        if self.seen != begun || running {
             self.seen = begun;
             self.coming = None;
+        }
+        if !running && std::mem::take(&mut self.early) {
+            self.coming = Some(Instant::now());
         }
     }
 }

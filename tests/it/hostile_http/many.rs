@@ -1,12 +1,13 @@
 //! Thousands of connections that ask for nothing.
 
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::{all_are_back, descriptors, memory_kib, world};
+use super::{all_are_back, answers, descriptors, memory_kib, world};
 use crate::harness::{Agent, Kind, World, until};
 use dreichor_test_support::images::ImageSpec;
 use dreichor_test_support::registry::{Fault, What};
@@ -62,6 +63,39 @@ fn four_thousand_idle_connections_cost_little_and_stop_nobody() {
     all_are_back(&agent, open, Duration::from_secs(20));
     assert_eq!(agent.status_answer().status, 200);
     assert!(!agent.log().contains("panicked"));
+}
+
+#[test]
+fn heads_of_megabytes_are_refused_and_cost_little() {
+    let (_world, agent) = world();
+    agent.status();
+    let (open, memory) = (descriptors(&agent), memory_kib(&agent));
+    let lines = "X-Filler: y\r\n".repeat(100_000);
+    let one = format!("X: {}", "y".repeat(lines.len()));
+    let mut connections = idle(&agent, 60);
+    for (number, stream) in connections.iter_mut().enumerate() {
+        let filler = if number % 2 == 0 { &lines } else { &one };
+        let head = format!("GET /v1/status HTTP/1.1\r\n{filler}");
+        // It is refused before all of it is sent.
+        stream.write_all(head.as_bytes()).ok();
+    }
+    assert_eq!(agent.status_answer().status, 200);
+    let grown = memory_kib(&agent).saturating_sub(memory);
+    println!("{grown} KiB");
+    assert!(grown < 32 * 1024, "{grown} KiB");
+    for stream in &mut connections {
+        let wait = Some(Duration::from_secs(15));
+        stream.set_read_timeout(wait).expect("set");
+        let mut came = Vec::new();
+        // What was read before a reset counts, where there is anything.
+        stream.read_to_end(&mut came).ok();
+        for answer in answers(&came) {
+            assert!(matches!(answer.status, 400 | 431), "{}", answer.head);
+            answer.reason();
+        }
+    }
+    drop(connections);
+    all_are_back(&agent, open, Duration::from_secs(15));
 }
 
 /// A process on the host may open connections until the limit of open files is reached: an operation that is under way

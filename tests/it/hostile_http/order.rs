@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::{all_are_back, answers, descriptors, headers, world};
-use crate::harness::{Agent, World, exchange_raw};
+use crate::harness::{Agent, World, exchange_raw, until};
 
 fn deploy_bytes(image: &str, connection: &str) -> String {
     let body = json!({ "image": image }).to_string();
@@ -72,6 +72,25 @@ fn pipelined_operations_run_in_their_order_and_one_at_a_time() {
         assert!(pair[0].2 < pair[1].1, "one after the other: {ran:?}");
     }
     assert_eq!(world.count(), 0);
+}
+
+#[test]
+fn half_a_head_behind_an_operation_does_not_hold_the_connection() {
+    let (world, agent) = world();
+    world.push("1.0.0", &["run"]);
+    let mut stream = TcpStream::connect(("127.0.0.1", agent.port)).expect("connected");
+    stream
+        .set_read_timeout(Some(Duration::from_secs(60)))
+        .expect("set");
+    let deploy = deploy_bytes(&world.image("1.0.0"), "keep-alive");
+    stream.write_all(deploy.as_bytes()).expect("sent");
+    until("it is under way", Duration::from_secs(10), || {
+        !world.events("operation_started").is_empty()
+    });
+    stream.write_all(b"GET /v1/sta").expect("sent");
+    let mut came = Vec::new();
+    stream.read_to_end(&mut came).expect("the connection ends");
+    assert_eq!(answers(&came)[0].status, 200);
 }
 
 /// Ends the connection with a reset instead of an orderly end.
@@ -158,6 +177,32 @@ fn a_client_that_half_closes_behind_its_request_is_answered() {
         .read_to_end(&mut came)
         .expect("and the connection ends");
     assert_eq!(answers(&came)[0].status, 200);
+}
+
+/// Closing one side is how most clients leave, so this one is taken for gone.
+#[test]
+fn an_operation_whose_client_half_closes_behind_it_is_carried_out_or_recorded_as_abandoned() {
+    let (world, agent) = world();
+    world.push("1.0.0", &["run"]);
+    let mut stream = TcpStream::connect(("127.0.0.1", agent.port)).expect("connected");
+    let wait = Some(Duration::from_secs(20));
+    stream.set_read_timeout(wait).expect("set");
+    let bytes = deploy_bytes(&world.image("1.0.0"), "keep-alive");
+    stream.write_all(bytes.as_bytes()).expect("sent");
+    stream.shutdown(Shutdown::Write).expect("half closed");
+    let mut came = Vec::new();
+    stream.read_to_end(&mut came).expect("the connection ends");
+    let ended = world.events("operation_ended");
+    let abandoned = world
+        .trail()
+        .iter()
+        .any(|record| record.to_string().contains("abandoned"));
+    println!("{} {ended:?}", String::from_utf8_lossy(&came));
+    assert!(ended.len() == 1 || abandoned, "{:?}", world.trail());
+    assert_eq!(world.count(), usize::from(!abandoned));
+    for answer in answers(&came) {
+        answer.json();
+    }
 }
 
 #[test]

@@ -354,7 +354,7 @@ fn older_and_odd_forms_of_a_request_are_answered() {
 }
 
 #[test]
-fn a_client_that_waits_for_100_continue_is_told_so_after_access_is_checked_or_refused() {
+fn a_client_that_waits_for_100_continue_is_told_to_go_on_and_then_answered() {
     let (_world, agent) = world();
     let h = headers();
     let head = format!(

@@ -65,8 +65,11 @@ impl Disk {
         assert!(mounted, "mounting needs root and a loop device");
     }
 
-    fn unmount(&self) {
-        assert!(run("umount", &[&self.at()]), "nobody uses it any more");
+    fn remount(&self, options: &str) {
+        assert!(
+            run("mount", &["-o", &format!("remount,{options}"), &self.at()]),
+            "nobody writes to it"
+        );
     }
 
     /// Lets the filesystem meet an error, upon which it takes no more writes.
@@ -84,9 +87,13 @@ impl Disk {
         });
     }
 
-    /// What an operator does.
-    fn mend(&self) {
-        self.unmount();
+    /// What an operator does. On a copy: where another namespace still holds the broken mount, the same file would be
+    /// mounted as broken again.
+    fn mend(&mut self) {
+        assert!(run("umount", &[&self.at()]), "nobody uses it any more");
+        let copy = self.image.with_extension("mended");
+        std::fs::copy(&self.image, &copy).expect("copied");
+        self.image = copy;
         // 1: errors were found and corrected.
         let checked = Command::new("e2fsck")
             .args(["-f", "-y"])
@@ -104,7 +111,8 @@ impl Drop for Disk {
     }
 }
 
-fn assert_nothing_can_be_started(world: &World, agent: &Agent) {
+/// A deploy of 2.0.0 and a stop are refused while 1.0.0 runs on and is shown.
+pub fn assert_nothing_can_be_started(world: &World, agent: &Agent) {
     let id = world.id();
     for answer in [agent.deploy(&world.image("2.0.0")), agent.stop()] {
         assert_eq!(answer.status, 500, "{}", answer.body);
@@ -134,7 +142,7 @@ fn end(mut agent: Agent) {
 }
 
 fn after_an_error_of_the_disk_nothing_is_started_and_status_goes_on(mut world: World) {
-    let disk = Disk::under(&mut world);
+    let mut disk = Disk::under(&mut world);
     world.push("1.0.0", &["run"]);
     world.push("2.0.0", &["run"]);
     let agent = world.agent();
@@ -155,7 +163,7 @@ fn after_an_error_of_the_disk_nothing_is_started_and_status_goes_on(mut world: W
 }
 
 fn a_disk_that_fails_during_a_pull_leaves_the_old_container(mut world: World) {
-    let disk = Disk::under(&mut world);
+    let mut disk = Disk::under(&mut world);
     world.push("1.0.0", &["run"]);
     world.push_spec("2.0.0", ImageSpec::mode(&["run"]).extra_bytes(200_000));
     let agent = world.agent();
@@ -218,8 +226,7 @@ fn an_agent_does_not_start_on_a_read_only_directory(mut world: World) {
     assert_eq!(agent.deploy(&world.image("1.0.0")).status, 200);
     let id = world.id();
     end(agent);
-    disk.unmount();
-    disk.mount("loop,ro");
+    disk.remount("ro");
     let log = world.path("agent.log");
     let mut agent = Agent::launch(&world.env_file(), world.port, &log, &[]);
     assert_eq!(agent.wait().code(), Some(1), "{}", agent.log());
@@ -230,8 +237,7 @@ fn an_agent_does_not_start_on_a_read_only_directory(mut world: World) {
         "{last}"
     );
     assert_eq!(world.id(), id);
-    disk.unmount();
-    disk.mount("loop");
+    disk.remount("rw");
     let agent = world.agent();
     assert_eq!(agent.stop().status, 200);
     end(agent);
