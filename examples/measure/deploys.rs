@@ -68,6 +68,11 @@ pub fn measure(host: &Host, effort: Effort, report: &mut Report) {
             by_agent();
         }
     }
+    judge(&agents, &bares, report);
+    by_step(&recorded_steps(host), &steps, report);
+}
+
+fn judge(agents: &Series, bares: &Series, report: &mut Report) {
     let reply = (&agents.reply, &bares.reply);
     report.ratio(
         "deploy reply over bare calls",
@@ -82,6 +87,9 @@ pub fn measure(host: &Host, effort: Effort, report: &mut Report) {
         "ms",
         Goal::AtMost(1.02),
     );
+    let (reply, downtime) = (bares.reply.over_itself(), bares.downtime.over_itself());
+    let details = format!("reply {reply}, downtime {downtime}");
+    report.figure("by chance: bare calls over bare calls", &details);
     for (at, pair) in EVENTS.windows(2).enumerate() {
         let added = agents.between[at].less(&bares.between[at]);
         let (agent, bare) = (
@@ -91,7 +99,6 @@ pub fn measure(host: &Host, effort: Effort, report: &mut Report) {
         let details = format!("agent {agent}, bare {bare}; the agent adds {added} ms");
         report.figure(&format!("  {} to {}", pair[0], pair[1]), &details);
     }
-    by_step(&recorded_steps(host), &steps, report);
 }
 
 /// Where the time goes: the medians of each step.

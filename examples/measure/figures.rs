@@ -44,6 +44,16 @@ impl Sample {
         Estimate::of(&pairs.map(|(a, b)| a - b).collect::<Vec<_>>())
     }
 
+    /// Each second value over the one before: what chance alone makes of values that should be the same.
+    pub fn over_itself(&self) -> Estimate {
+        let (mut first, mut second) = (Self::default(), Self::default());
+        for pair in self.0.chunks_exact(2) {
+            first.push(pair[0]);
+            second.push(pair[1]);
+        }
+        second.over(&first)
+    }
+
     /// Median and spread.
     pub fn shown(&self, unit: &str) -> String {
         let (median, low, high) = (self.median(), self.quantile(0.05), self.quantile(0.95));

@@ -10,6 +10,7 @@ use crate::server::{Server, status_request};
 
 /// Connections under load, asked all at once by one client thread: the client costs little and is the same for both.
 const CONNECTIONS: usize = 32;
+
 #[derive(Default)]
 struct Series {
     throughput: Sample,
