@@ -30,3 +30,4 @@ mod old_host;
 mod oracle;
 mod scenarios;
 mod supply_chain;
+mod systemd;
