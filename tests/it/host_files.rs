@@ -14,7 +14,7 @@ const STOP_MARGIN: Duration = Duration::from_secs(30);
 /// How soon a wedged agent must be found.
 const LONGEST_WATCHDOG: u64 = 60;
 
-fn root() -> &'static Path {
+pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -115,7 +115,7 @@ fn every_file_of_the_host_is_checked_by_some_test() {
     );
 }
 
-fn files_below(directory: &Path) -> Vec<String> {
+pub fn files_below(directory: &Path) -> Vec<String> {
     fn walk(directory: &Path, found: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(directory)
             .expect("listed")
@@ -423,6 +423,8 @@ pub fn scripts() -> Vec<String> {
         "deploy/debian/postrm",
         "tests/run",
         "tests/engine",
+        "examples/benchmark",
+        "examples/operator",
         "examples/quickstart",
     ]
     .map(str::to_owned)

@@ -20,6 +20,7 @@ mod audit_verify;
 mod command_line;
 mod counters;
 mod credentials;
+mod examples;
 mod faults;
 mod harness;
 mod host_files;

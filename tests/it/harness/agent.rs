@@ -137,6 +137,11 @@ impl Agent {
         answer.json()
     }
 
+    /// Waits until the view is too old to be served.
+    pub fn status_until_refused(&self, within: Duration) {
+        self.status_until(within, |answer| answer.status == 503);
+    }
+
     /// Asks for the status until it is as wanted.
     pub fn status_until(&self, within: Duration, wanted: impl Fn(&Answer) -> bool) -> Answer {
         let end = Instant::now() + within;

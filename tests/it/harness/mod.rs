@@ -16,7 +16,7 @@ use dreichor_test_support::images::{BuiltImage, ImageSpec};
 use dreichor_test_support::registry::Registry;
 use serde_json::{Value, json};
 
-pub use agent::{Agent, CLIENT_SECRET, contract_headers, request_bytes};
+pub use agent::{Agent, CLIENT_ID, CLIENT_SECRET, contract_headers, request_bytes};
 pub use message::{Answer, engine_call, exchange, exchange_raw};
 pub use private_engine::PrivateEngine;
 

@@ -40,6 +40,8 @@ const RUN: [&str; 17] = [
     "--detach",
     "--init=false",
 ];
+/// systemd hands credentials to units through mounts that must propagate; a container's do not until told to.
+const INIT: &str = "mount --make-rshared / && exec /sbin/init";
 
 pub struct Host {
     name: String,
@@ -61,7 +63,7 @@ impl Host {
         let name = format!("dreichor-host-{}", unique());
         let mut run = Command::new("docker");
         run.arg("run").arg("--name").arg(&name).args(RUN);
-        succeed("docker run", run.args([&image.0, "/sbin/init"]));
+        succeed("docker run", run.args([&image.0, "sh", "-c", INIT]));
         let mut host = Self {
             name,
             _image: image,
