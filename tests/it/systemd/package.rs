@@ -23,7 +23,7 @@ fn made(version: &str) -> PathBuf {
     let tool = root.join("target/tools/bin/cargo-deb");
     assert!(
         tool.exists(),
-        "there is no cargo-deb; ./tests/run builds it, or: ./tests/tools"
+        "there is no cargo-deb: ./tests/run builds it"
     );
     let package = root.join(format!("target/host-image/{version}.deb"));
     std::fs::create_dir_all(package.parent().expect("a directory")).expect("made");
