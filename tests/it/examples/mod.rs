@@ -2,6 +2,7 @@
 
 mod operator;
 mod quickstart;
+mod runner;
 mod stand_in;
 mod workflow;
 

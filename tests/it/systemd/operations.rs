@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use dreichor_test_support::images::ImageSpec;
 use dreichor_test_support::registry::{Fault, What};
 
-use super::host::{Answered, Host, unit};
+use super::agents::{Answered, unit};
+use super::host::Host;
 use super::package::NEXT_VERSION;
 use super::registry::REPOSITORY;
 
@@ -103,7 +104,12 @@ fn an_upgrade_during_a_long_deploy(host: &Host) {
     );
 }
 
+/// The unit's own patience is cut to less than the pull takes: the agent asks systemd for the rest.
 fn a_stop_during_a_deploy(host: &Host) {
+    let drop_in = format!("/run/systemd/system/{}.d", unit("prod"));
+    host.ok(&format!(
+        "mkdir -p {drop_in}; printf '[Service]\\nTimeoutStopSec=2\\n' >{drop_in}/patience.conf; systemctl daemon-reload"
+    ));
     let answer = meanwhile(host, "prod", "3.0.0", || {
         host.ok(&format!("systemctl stop {}", unit("prod")));
     });
@@ -117,6 +123,7 @@ fn a_stop_during_a_deploy(host: &Host) {
         format!("true {REPOSITORY}:3.0.0"),
         "it is left as it is"
     );
+    host.ok(&format!("rm -r {drop_in}; systemctl daemon-reload"));
     host.ok(&format!("systemctl start {}", unit("prod")));
 }
 

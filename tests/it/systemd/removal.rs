@@ -2,7 +2,8 @@
 
 use dreichor_test_support::images::ImageSpec;
 
-use super::host::{Host, unit};
+use super::agents::unit;
+use super::host::Host;
 use super::package::VERSION;
 use super::registry::REPOSITORY;
 
@@ -16,6 +17,7 @@ fn removal_keeps_files_and_runtime_and_a_second_install_goes_on_from_there() {
     host.ok("for e in dev prod; do echo data >/opt/dreichor/$e/volumes/snapshots/1; done");
     an_environment_is_taken_off_and_put_back(&host);
     the_package_is_purged_and_installed_again(&host);
+    images_are_pruned_beside_the_stopped_agent(&host);
 }
 
 /// Names and contents of what must be kept; the trail may only have grown.
@@ -100,4 +102,36 @@ fn the_package_is_purged_and_installed_again(host: &Host) {
         ));
     }
     assert_eq!(kept(host), files);
+}
+
+/// As the README tells it: only root may read the settings, and only the agent's user writes to the trail.
+fn images_are_pruned_beside_the_stopped_agent(host: &Host) {
+    let (name, base) = (unit("dev"), "/opt/dreichor/dev/deploy-agent");
+    let image = format!("docker image inspect {REPOSITORY}:1.0.0");
+    let prune = format!(
+        "systemd-run --quiet --collect --wait --pipe --property User=dreichor-dev --property SupplementaryGroups=docker \
+         --property EnvironmentFile={base}/.env deploy-agent prune --keep 0"
+    );
+    assert_ne!(
+        host.said(&format!("{prune} --yes")).0,
+        0,
+        "not while the agent runs"
+    );
+    host.ok(&format!("systemctl stop {name}"));
+    let listed = host.ok(&prune);
+    assert!(listed.contains("1.0.0"), "{listed}");
+    assert_eq!(host.said(&image).0, 0, "it only lists");
+    host.ok(&format!("{prune} --yes"));
+    assert_ne!(host.said(&image).0, 0, "it is gone");
+    // By root it is refused, and leaves nothing that would be in the agent's way.
+    let by_root = format!("deploy-agent prune --env-file {base}/.env --yes");
+    let (code, said) = host.said(&by_root);
+    assert_ne!(code, 0, "{said}");
+    host.ok(&format!("systemctl start {name}"));
+    host.deployed("dev", "1.0.0");
+    host.ok(&format!("deploy-agent verify {base}/state"));
+    assert_eq!(
+        host.ok(&format!("find {base}/state ! -user dreichor-dev")),
+        ""
+    );
 }

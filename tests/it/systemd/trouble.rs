@@ -2,7 +2,8 @@
 
 use dreichor_test_support::images::ImageSpec;
 
-use super::host::{Host, unit};
+use super::agents::unit;
+use super::host::Host;
 
 #[test]
 fn wrong_settings_are_not_tried_again_and_an_absent_engine_is_outlived() {

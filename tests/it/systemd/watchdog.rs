@@ -1,6 +1,7 @@
 //! What does not move any more is started again by systemd, whichever part it is.
 
-use super::host::{Host, unit};
+use super::agents::unit;
+use super::host::Host;
 
 /// `WatchdogSec=20`, at worst twice, `TimeoutAbortSec=10`, `RestartSec=2`, and a slow machine.
 const FOUND_WITHIN: u64 = 60;
