@@ -3,6 +3,7 @@
 
 mod agents;
 mod bare_host;
+mod checkout;
 mod environments;
 mod host;
 mod image;
