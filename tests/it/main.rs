@@ -35,3 +35,4 @@ mod remote_engine;
 mod scenarios;
 mod soak;
 mod supply_chain;
+mod systemd;

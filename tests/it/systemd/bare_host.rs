@@ -1,0 +1,139 @@
+//! From a bare host to dev and prod, by the package and its installer alone.
+
+use dreichor_test_support::images::ImageSpec;
+
+use super::agents::unit;
+use super::environments::{
+    a_login_reaches_the_pull, a_reboot_brings_back_what_ran, each_deploys_its_own,
+    neither_agent_sees_the_other_environment, the_journal_tells_levels_and_operations,
+};
+use super::host::Host;
+use super::package::VERSION;
+
+#[test]
+fn a_bare_host_becomes_dev_and_prod_that_never_touch_each_other() {
+    let mut host = Host::boot();
+    for tag in ["1.0.0", "2.0.0", "3.0.0"] {
+        host.registry().push(tag, ImageSpec::mode(&["run"]));
+    }
+    the_package_starts_nothing(&host);
+    an_environment_is_set_up_once(&host);
+    mixed_environments_are_refused(&host);
+    host.ok("dreichor-deploy-agent-setup install prod --no-start");
+    assert_eq!(host.property("prod", "ActiveState"), "inactive");
+    host.furnish("prod");
+    host.ok("dreichor-deploy-agent-setup install prod");
+    the_units_are_sound(&host);
+    each_deploys_its_own(&host);
+    neither_agent_sees_the_other_environment(&host);
+    a_login_reaches_the_pull(&host);
+    the_journal_tells_levels_and_operations(&host);
+    a_reboot_brings_back_what_ran(&mut host);
+}
+
+fn the_package_starts_nothing(host: &Host) {
+    host.install_package(VERSION);
+    let units = host.ok("systemctl list-units --all --no-legend 'dreichor-*'");
+    assert_eq!(units, "", "the package alone starts nothing");
+    assert_eq!(host.said("test -e /opt/dreichor").0, 1);
+    assert_eq!(host.said("getent passwd | grep dreichor").0, 1);
+}
+
+fn an_environment_is_set_up_once(host: &Host) {
+    let said = host.ok("dreichor-deploy-agent-setup install dev");
+    for shown in [
+        "+ useradd",
+        "+ install --directory",
+        "+ systemctl enable",
+        "+ systemctl start",
+    ] {
+        assert!(said.contains(shown), "{shown} is shown:\n{said}");
+    }
+    assert!(
+        said.contains("runtime.env: No such file"),
+        "what is missing is shown:\n{said}"
+    );
+    let mode = host.ok("stat --format '%U %a' /opt/dreichor/dev/deploy-agent/.env /opt/dreichor/dev/deploy-agent/state");
+    assert_eq!(mode, "root 600\ndreichor-dev 700");
+    host.furnish("dev");
+    let before = host.property("dev", "MainPID");
+    let again = host.ok("dreichor-deploy-agent-setup install dev");
+    let acts = again.lines().filter(|line| line.starts_with("+ "));
+    let acts: Vec<_> = acts.filter(|act| !act.contains(" check ")).collect();
+    assert_eq!(acts, Vec::<&str>::new(), "a second run does nothing");
+    assert_eq!(host.property("dev", "MainPID"), before);
+    host.ok(&format!("systemctl restart {}", unit("dev")));
+}
+
+fn mixed_environments_are_refused(host: &Host) {
+    let wrong = [
+        ("ENVIRONMENT=dev", "ENVIRONMENT"),
+        ("CONTAINER_NAME=dreichor-runtime-dev", "CONTAINER_NAME"),
+        (
+            "AUDIT_EVENTS_PATH=/opt/dreichor/dev/volumes/audit-events",
+            "AUDIT_EVENTS_PATH",
+        ),
+        (
+            "SNAPSHOTS_PATH=/opt/dreichor/prod/../dev/volumes/snapshots",
+            "SNAPSHOTS_PATH",
+        ),
+        (
+            "STATE_DIRECTORY=/opt/dreichor/dev/deploy-agent/state",
+            "STATE_DIRECTORY",
+        ),
+        (
+            "RUNTIME_ENV_FILE=/opt/dreichor/dev/runtime.env",
+            "RUNTIME_ENV_FILE",
+        ),
+        ("PORT=3005", "PORT"),
+    ];
+    for (line, name) in wrong {
+        host.furnish("prod");
+        host.ok(&format!(
+            "echo {line} >>/opt/dreichor/prod/deploy-agent/.env"
+        ));
+        let (code, said) = host.said("dreichor-deploy-agent-setup install prod");
+        assert_eq!(code, 1, "{line} is refused:\n{said}");
+        assert!(said.contains("refused: ") && said.contains(name), "{said}");
+        assert_eq!(
+            host.said("getent passwd dreichor-prod").0,
+            2,
+            "nothing was done"
+        );
+    }
+    // dev's port is a default that its settings do not name.
+    host.furnish("prod");
+    host.ok("sed -i /^PORT=/d /opt/dreichor/dev/deploy-agent/.env; echo PORT=3005 >>/opt/dreichor/prod/deploy-agent/.env");
+    let (code, said) = host.said("dreichor-deploy-agent-setup install prod");
+    assert!(code == 1 && said.contains("PORT=3005"), "{said}");
+    host.ok("rm -r /opt/dreichor/prod");
+}
+
+fn the_units_are_sound(host: &Host) {
+    for environment in ["dev", "prod"] {
+        let unit = unit(environment);
+        assert_eq!(
+            host.ok(&format!("systemd-analyze verify {unit}")),
+            "",
+            "{unit}"
+        );
+        let said = host.ok(&format!(
+            "systemd-analyze security --no-pager {unit} | tail -n 1"
+        ));
+        let exposure = said
+            .split(": ")
+            .nth(1)
+            .and_then(|rest| rest.split(' ').next());
+        let exposure: f64 = exposure.expect("a score").parse().expect("a number");
+        assert!(exposure <= 1.5, "{said}");
+        assert_eq!(
+            host.property(environment, "User"),
+            format!("dreichor-{environment}")
+        );
+    }
+    assert_eq!(
+        host.said("systemctl is-enabled dreichor-deploy-agent@dev dreichor-deploy-agent@prod")
+            .0,
+        0
+    );
+}

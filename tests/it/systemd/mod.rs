@@ -1,0 +1,17 @@
+//! Hosts of the real kind: booted systemd, a Docker Engine of their own as `docker.service`, the package installed
+//! from its `.deb`. Each test boots its own host and takes it away again; what it asks, it asks with `curl` on it.
+
+mod agents;
+mod bare_host;
+mod checkout;
+mod environments;
+mod host;
+mod image;
+mod operations;
+mod package;
+mod registry;
+mod removal;
+mod takeover;
+mod trouble;
+mod tunnel;
+mod watchdog;

@@ -1,0 +1,158 @@
+//! What happens around an operation does not end it: a long pull, an upgrade, a stop; a kill is closed in the trail.
+
+use std::time::{Duration, Instant};
+
+use dreichor_test_support::images::ImageSpec;
+use dreichor_test_support::registry::{Fault, What};
+
+use super::agents::{Answered, unit};
+use super::host::Host;
+use super::package::NEXT_VERSION;
+use super::registry::REPOSITORY;
+
+/// Longer than `WatchdogSec=20` of the unit.
+const PAST_THE_WATCHDOG: Duration = Duration::from_secs(23);
+/// Bytes that the registry gives every 50 ms.
+const DRIP: usize = 24_000;
+
+#[test]
+fn operations_outlive_the_watchdog_upgrades_and_stops_and_a_kill_is_recorded() {
+    let host = Host::with_agents();
+    host.registry().push("1.0.0", ImageSpec::mode(&["run"]));
+    for (tag, seconds) in [("2.0.0", 27), ("3.0.0", 6), ("4.0.0", 6)] {
+        slow(&host, tag, seconds);
+    }
+    host.deployed("dev", "1.0.0");
+    host.deployed("prod", "1.0.0");
+    host.registry().fault(What::Blob, Fault::Drip(DRIP));
+    an_upgrade_during_a_long_deploy(&host);
+    a_stop_during_a_deploy(&host);
+    a_kill_during_a_deploy(&host);
+    for environment in ["dev", "prod"] {
+        host.ok(&format!(
+            "deploy-agent verify /opt/dreichor/{environment}/deploy-agent/state"
+        ));
+    }
+}
+
+/// Pushes an image whose pull takes so many seconds.
+fn slow(host: &Host, tag: &str, seconds: usize) {
+    host.registry().push(
+        tag,
+        ImageSpec::mode(&["run"]).extra_bytes(seconds * 20 * DRIP),
+    );
+}
+
+/// Deploys, and does something else as soon as systemd shows the pull.
+fn meanwhile(host: &Host, environment: &str, tag: &str, act: impl FnOnce()) -> Answered {
+    std::thread::scope(|scope| {
+        let answer = scope.spawn(|| host.deploy(environment, tag));
+        host.status_text(
+            environment,
+            &format!("deploy {tag}: pulling [0-9]+ %, [0-9]+ of [0-9]+ MB"),
+        );
+        act();
+        answer.join().expect("the client ends")
+    })
+}
+
+/// What an upgrade must not touch.
+fn runtime(host: &Host, environment: &str) -> String {
+    host.ok(&format!("docker inspect --format '{{{{.Id}}}} {{{{.State.StartedAt}}}}' dreichor-runtime-{environment}"))
+}
+
+fn an_upgrade_during_a_long_deploy(host: &Host) {
+    let begun = Instant::now();
+    let pids = ["dev", "prod"].map(|environment| host.property(environment, "MainPID"));
+    let untouched = ["dev", "prod"].map(|environment| runtime(host, environment));
+    let answer = meanwhile(host, "dev", "2.0.0", || {
+        std::thread::sleep(PAST_THE_WATCHDOG.saturating_sub(begun.elapsed()));
+        assert_eq!(
+            host.property("dev", "MainPID"),
+            pids[0],
+            "a long pull is no wedged actor"
+        );
+        assert_eq!(
+            runtime(host, "dev"),
+            untouched[0],
+            "the old runtime serves during the pull"
+        );
+        host.install_package(NEXT_VERSION);
+    });
+    assert_eq!(answer.code, 200, "{}", answer.body);
+    assert_eq!(
+        host.ok("dpkg-query --show --showformat '${Version}' dreichor-deploy-agent"),
+        NEXT_VERSION
+    );
+    for (environment, old) in ["dev", "prod"].iter().zip(&pids) {
+        let pid = host.property(environment, "MainPID");
+        assert_ne!(&pid, old, "{environment}: the new agent runs");
+        assert_eq!(
+            host.ok(&format!("readlink /proc/{pid}/exe")),
+            "/usr/bin/deploy-agent"
+        );
+        assert_eq!(host.property(environment, "NRestarts"), "0");
+    }
+    assert_eq!(
+        runtime(host, "prod"),
+        untouched[1],
+        "prod's runtime is not touched"
+    );
+    assert_eq!(
+        host.status("dev").body["image"],
+        format!("{REPOSITORY}:2.0.0")
+    );
+}
+
+/// The unit's own patience is cut to less than the pull takes: the agent asks systemd for the rest.
+fn a_stop_during_a_deploy(host: &Host) {
+    let drop_in = format!("/run/systemd/system/{}.d", unit("prod"));
+    host.ok(&format!(
+        "mkdir -p {drop_in}; printf '[Service]\\nTimeoutStopSec=2\\n' >{drop_in}/patience.conf; systemctl daemon-reload"
+    ));
+    let answer = meanwhile(host, "prod", "3.0.0", || {
+        host.ok(&format!("systemctl stop {}", unit("prod")));
+    });
+    assert_eq!(answer.code, 200, "{}", answer.body);
+    let shown = ["ActiveState", "Result", "ExecMainStatus"].map(|name| host.property("prod", name));
+    assert_eq!(shown, ["inactive", "success", "0"]);
+    let running =
+        "docker inspect --format '{{.State.Running}} {{.Config.Image}}' dreichor-runtime-prod";
+    assert_eq!(
+        host.ok(running),
+        format!("true {REPOSITORY}:3.0.0"),
+        "it is left as it is"
+    );
+    host.ok(&format!("rm -r {drop_in}; systemctl daemon-reload"));
+    host.ok(&format!("systemctl start {}", unit("prod")));
+}
+
+fn a_kill_during_a_deploy(host: &Host) {
+    let before = runtime(host, "prod");
+    let body = format!(r#"{{"image":"{REPOSITORY}:4.0.0"}}"#);
+    std::thread::scope(|scope| {
+        let client = scope.spawn(|| host.said(&format!("ask prod POST /v1/deploy '{body}'")));
+        host.status_text("prod", "deploy 4.0.0: pulling");
+        host.ok(&format!("systemctl kill --signal KILL {}", unit("prod")));
+        let (code, said) = client.join().expect("the client ends");
+        assert_ne!(code, 0, "nobody answers for a killed agent: {said}");
+    });
+    host.until(
+        "systemd starts it again",
+        20,
+        "ask prod GET /v1/status | grep '\"running\":true'",
+    );
+    assert_eq!(host.property("prod", "NRestarts"), "1");
+    assert_eq!(
+        runtime(host, "prod"),
+        before,
+        "nothing before the stop touches the runtime"
+    );
+    let trail = host.trail("prod");
+    let closed = trail
+        .iter()
+        .filter(|record| record["event"] == "operation_interrupted");
+    assert_eq!(closed.count(), 1, "the operation is closed in the trail");
+    host.registry().heal();
+    host.deployed("prod", "4.0.0");
+}

@@ -1,0 +1,137 @@
+//! Taking an environment or the package off a host keeps settings, volumes and trail, and the runtime runs on.
+
+use dreichor_test_support::images::ImageSpec;
+
+use super::agents::unit;
+use super::host::Host;
+use super::package::VERSION;
+use super::registry::REPOSITORY;
+
+#[test]
+fn removal_keeps_files_and_runtime_and_a_second_install_goes_on_from_there() {
+    let host = Host::with_agents();
+    host.registry().push("1.0.0", ImageSpec::mode(&["run"]));
+    host.registry().push("2.0.0", ImageSpec::mode(&["run"]));
+    host.deployed("dev", "1.0.0");
+    host.deployed("prod", "1.0.0");
+    host.ok("for e in dev prod; do echo data >/opt/dreichor/$e/volumes/snapshots/1; done");
+    an_environment_is_taken_off_and_put_back(&host);
+    the_package_is_purged_and_installed_again(&host);
+    images_are_pruned_beside_the_stopped_agent(&host);
+}
+
+/// Names and contents of what must be kept; the trail may only have grown.
+fn kept(host: &Host) -> String {
+    host.ok("cd /opt/dreichor && sha256sum */deploy-agent/.env */runtime.env */volumes/snapshots/1")
+}
+
+fn an_environment_is_taken_off_and_put_back(host: &Host) {
+    let (files, container) = (kept(host), host.container("dev"));
+    let prod = host.property("prod", "MainPID");
+    host.ok("dreichor-deploy-agent-setup uninstall dev");
+    assert_ne!(
+        host.said(&format!("systemctl is-active {}", unit("dev"))).0,
+        0
+    );
+    assert_ne!(
+        host.said(&format!("systemctl is-enabled {}", unit("dev")))
+            .0,
+        0
+    );
+    assert_eq!(host.said("getent passwd dreichor-dev").0, 2);
+    assert_eq!(host.property("prod", "MainPID"), prod, "prod runs on");
+    assert_eq!(
+        (kept(host), host.container("dev")),
+        (files, container.clone())
+    );
+    host.ok("dreichor-deploy-agent-setup uninstall dev");
+    host.ok("dreichor-deploy-agent-setup install dev");
+    let status = host.status("dev");
+    assert_eq!(
+        status.body["image"],
+        format!("{REPOSITORY}:1.0.0"),
+        "{}",
+        status.body
+    );
+    assert_eq!(host.container("dev"), container);
+}
+
+fn the_package_is_purged_and_installed_again(host: &Host) {
+    let files = kept(host);
+    let containers = ["dev", "prod"].map(|environment| host.container(environment));
+    let lines = host.trail("dev").len();
+    host.ok("dpkg --remove dreichor-deploy-agent");
+    for environment in ["dev", "prod"] {
+        assert_ne!(
+            host.said(&format!("systemctl is-active {}", unit(environment)))
+                .0,
+            0
+        );
+    }
+    host.ok("dpkg --purge dreichor-deploy-agent");
+    assert_eq!(host.said("getent passwd | grep dreichor").0, 1);
+    assert_eq!(
+        host.said("ls /usr/bin/deploy-agent /usr/sbin/dreichor-deploy-agent-setup")
+            .0,
+        2
+    );
+    assert_eq!(
+        host.said("systemctl list-unit-files --no-legend 'dreichor-*' | grep .")
+            .0,
+        1
+    );
+    assert_eq!(kept(host), files);
+    assert!(
+        host.trail("dev").len() > lines,
+        "the end of the agent is in its trail, and the trail is there"
+    );
+    assert_eq!(
+        ["dev", "prod"].map(|environment| host.container(environment)),
+        containers
+    );
+    // Another user takes the number of the old one meanwhile.
+    host.ok("useradd --system somebody");
+    host.install_package(VERSION);
+    for environment in ["dev", "prod"] {
+        host.ok(&format!(
+            "dreichor-deploy-agent-setup install {environment}"
+        ));
+        host.deployed(environment, "2.0.0");
+        host.ok(&format!(
+            "deploy-agent verify /opt/dreichor/{environment}/deploy-agent/state"
+        ));
+    }
+    assert_eq!(kept(host), files);
+}
+
+/// As the README tells it: only root may read the settings, and only the agent's user writes to the trail.
+fn images_are_pruned_beside_the_stopped_agent(host: &Host) {
+    let (name, base) = (unit("dev"), "/opt/dreichor/dev/deploy-agent");
+    let image = format!("docker image inspect {REPOSITORY}:1.0.0");
+    let prune = format!(
+        "systemd-run --quiet --collect --wait --pipe --property User=dreichor-dev --property SupplementaryGroups=docker \
+         --property EnvironmentFile={base}/.env deploy-agent prune --keep 0"
+    );
+    assert_ne!(
+        host.said(&format!("{prune} --yes")).0,
+        0,
+        "not while the agent runs"
+    );
+    host.ok(&format!("systemctl stop {name}"));
+    let listed = host.ok(&prune);
+    assert!(listed.contains("1.0.0"), "{listed}");
+    assert_eq!(host.said(&image).0, 0, "it only lists");
+    host.ok(&format!("{prune} --yes"));
+    assert_ne!(host.said(&image).0, 0, "it is gone");
+    // By root it is refused, and leaves nothing that would be in the agent's way.
+    let by_root = format!("deploy-agent prune --env-file {base}/.env --yes");
+    let (code, said) = host.said(&by_root);
+    assert_ne!(code, 0, "{said}");
+    host.ok(&format!("systemctl start {name}"));
+    host.deployed("dev", "1.0.0");
+    host.ok(&format!("deploy-agent verify {base}/state"));
+    assert_eq!(
+        host.ok(&format!("find {base}/state ! -user dreichor-dev")),
+        ""
+    );
+}
