@@ -22,6 +22,7 @@ mod counters;
 mod credentials;
 mod faults;
 mod harness;
+mod heartbeat;
 mod host_files;
 mod hostile_http;
 mod http_codes;
