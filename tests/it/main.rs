@@ -25,6 +25,7 @@ mod examples;
 mod faults;
 mod fuzz_corpus;
 mod harness;
+mod heartbeat;
 mod host_files;
 mod hostile_http;
 mod http_codes;

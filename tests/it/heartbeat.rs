@@ -1,0 +1,78 @@
+//! The watchdog is fed as often as it asks for, by an idle agent and by a busy one, and not at all where there is none.
+
+use std::os::unix::net::UnixDatagram;
+use std::time::{Duration, Instant};
+
+use dreichor_test_support::fake_engine::Verb;
+
+use crate::harness::{Agent, Kind, World};
+
+/// As systemd sets it, in microseconds.
+const PATIENCE: (&str, &str) = ("WATCHDOG_USEC", "2000000");
+/// systemd asks for a beat within half of it.
+const HALF: Duration = Duration::from_secs(1);
+const WATCHED_FOR: Duration = Duration::from_secs(4);
+
+/// An agent that reports to a socket of the test's.
+fn reporting(world: &World, watchdog: &[(&str, &str)]) -> (Agent, UnixDatagram) {
+    let path = world.path("notify.sock");
+    let socket = UnixDatagram::bind(&path).expect("bound");
+    let path = path.display().to_string();
+    let mut extra = vec![("NOTIFY_SOCKET", path.as_str())];
+    extra.extend_from_slice(watchdog);
+    let agent = Agent::start(
+        &world.env_file(),
+        world.port,
+        &world.path("agent.log"),
+        &extra,
+    );
+    (agent, socket)
+}
+
+/// The longest time without a beat; more than the whole time if there was none.
+fn longest_silence(socket: &UnixDatagram) -> Duration {
+    socket
+        .set_read_timeout(Some(Duration::from_millis(50)))
+        .expect("set");
+    let begun = Instant::now();
+    let (mut last, mut longest, mut beats) = (begun, Duration::ZERO, 0);
+    while begun.elapsed() < WATCHED_FOR {
+        let mut text = [0; 512];
+        let length = socket.recv(&mut text).unwrap_or_default();
+        if String::from_utf8_lossy(&text[..length]).contains("WATCHDOG=1") {
+            longest = longest.max(last.elapsed());
+            last = Instant::now();
+            beats += 1;
+        }
+    }
+    match beats {
+        0 => Duration::MAX,
+        _ => longest.max(last.elapsed()),
+    }
+}
+
+#[test]
+fn a_watched_agent_beats_within_half_of_the_watchdogs_patience_idle_and_busy() {
+    let world = World::new(Kind::Fake);
+    world.push("1.0.0", &["run"]);
+    let (agent, socket) = reporting(&world, &[PATIENCE]);
+    let idle = longest_silence(&socket);
+    assert!(idle < HALF, "idle: {idle:?} without a beat");
+    let fake = world.fake.as_ref().expect("a fake engine");
+    let pulling = fake.controls().gate(Verb::ImagePull);
+    std::thread::scope(|scope| {
+        let deployed = scope.spawn(|| agent.deploy(&world.image("1.0.0")));
+        assert!(pulling.reached_within(Duration::from_secs(15)));
+        let busy = longest_silence(&socket);
+        pulling.release();
+        assert_eq!(deployed.join().expect("answered").status, 200);
+        assert!(busy < HALF, "busy: {busy:?} without a beat");
+    });
+}
+
+#[test]
+fn an_agent_that_nobody_watches_does_not_beat() {
+    let world = World::new(Kind::Fake);
+    let (_agent, socket) = reporting(&world, &[]);
+    assert_eq!(longest_silence(&socket), Duration::MAX);
+}
