@@ -46,7 +46,7 @@ pub struct Effort {
     pub connections: usize,
 }
 
-const USAGE: &str = "usage: examples/benchmark [--long] [deploys] [status] [busy] [queue] [staleness] [footprint] [trail]";
+const USAGE: &str = "usage: examples/benchmark [--long | --try] [deploys] [status] [busy] [queue] [staleness] [footprint] [trail]";
 
 const SHORT: Effort = Effort {
     deploy_pairs: 120,
@@ -72,6 +72,23 @@ const LONG: Effort = Effort {
     idle_seconds: 30,
     ..SHORT
 };
+
+/// Enough to see that every part works.
+const TRY: Effort = Effort {
+    deploy_pairs: 4,
+    status_rounds: 2,
+    status_requests: 320,
+    busy_deploys: 2,
+    queues: 1,
+    changes: 3,
+    starts: 2,
+    idle_seconds: 1,
+    records: 20_000,
+    connections: 100,
+};
+
+/// The forms of it, by the word that asks for them.
+const FORMS: [(&str, Effort); 2] = [("--long", LONG), ("--try", TRY)];
 
 /// A part of the benchmark: its name, its title, what it does.
 type Part = (&'static str, &'static str, fn(&Host, Effort, &mut Report));
@@ -104,7 +121,7 @@ fn main() {
     match words[..] {
         ["bare-front", size] => bare_front::serve(size.parse().expect("a number of bytes")),
         [agent, scratch, name, ref asked @ ..] => {
-            let known = |word: &&str| *word == "--long" || PARTS.iter().any(|part| part.0 == *word);
+            let known = |word: &&str| is_form(word) || PARTS.iter().any(|part| part.0 == *word);
             assert!(asked.iter().all(known), "{USAGE}");
             measure(&Host::furnish(agent.into(), scratch.into(), name), asked);
         }
@@ -112,14 +129,15 @@ fn main() {
     }
 }
 
+fn is_form(word: &str) -> bool {
+    FORMS.iter().any(|(form, _)| *form == word)
+}
+
 fn measure(host: &Host, asked: &[&str]) {
-    let effort = if asked.contains(&"--long") {
-        LONG
-    } else {
-        SHORT
-    };
+    let form = FORMS.iter().find(|(word, _)| asked.contains(word));
+    let effort = form.map_or(SHORT, |(_, effort)| *effort);
     let mut report = Report::default();
-    let everything = asked.iter().all(|word| *word == "--long");
+    let everything = asked.iter().all(|word| is_form(word));
     host.describe();
     for (name, title, part) in PARTS {
         if everything || asked.contains(&name) {

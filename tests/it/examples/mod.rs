@@ -66,6 +66,7 @@ fn world(kind: harness::Kind) -> World {
 #[test]
 fn every_example_is_run_by_some_test() {
     let mut found: Vec<String> = crate::host_files::files_below(&root().join("examples"));
+    // Modules of the benchmark's program.
     found.retain(|file| !file.starts_with("measure/"));
     found.sort();
     let known = [
@@ -78,19 +79,26 @@ fn every_example_is_run_by_some_test() {
     assert_eq!(found, known, "an example is run by a test, then named here");
 }
 
-/// The quick start as a newcomer runs it; it uses `examples/registry.rs`.
-#[test]
-fn the_quickstart_does_what_it_shows() {
-    let output = Command::new(root().join("examples/quickstart"))
+fn example(words: &[&str]) -> String {
+    let (script, words) = words.split_first().expect("a script");
+    let output = Command::new(root().join(script))
+        .args(words)
         .env(
             "DOCKER_HOST",
             format!("unix://{}", harness::real_socket().display()),
         )
         .output()
         .expect("bash runs");
-    let said = String::from_utf8_lossy(&output.stdout);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}{errors}");
+    said
+}
+
+/// The quick start as a newcomer runs it; it uses `examples/registry.rs`.
+#[test]
+fn the_quickstart_does_what_it_shows() {
+    let said = example(&["examples/quickstart"]);
     for shown in [
         "200 {\"status\":\"deployed\"",
         "422 {\"status\":\"error\"",
@@ -98,6 +106,29 @@ fn the_quickstart_does_what_it_shows() {
         "200 {\"status\":\"stopped\"",
         "\"running\":false",
         "intact",
+    ] {
+        assert!(said.contains(shown), "{shown}: {said}");
+    }
+}
+
+/// Every figure that it promises, each taken a few times; not what they are.
+#[test]
+fn the_benchmark_shows_every_figure() {
+    let said = example(&["examples/benchmark", "--try"]);
+    for shown in [
+        "deploy reply",
+        "downtime",
+        "throughput over the bare route",
+        "p99 while deploys run over the idle one",
+        "Staleness",
+        "start to the first status",
+        "binary",
+        "resident MiB, idle",
+        "resident MiB after 100,000 requests",
+        "wake-ups a second, idle",
+        "open connections, the agent",
+        "Growth of the trail",
+        "goals met",
     ] {
         assert!(said.contains(shown), "{shown}: {said}");
     }
