@@ -214,7 +214,9 @@ impl Settings {
     ///
     /// # Errors
     /// Every problem of its variables.
-    pub fn from_variables(variables: HashMap<String, String>) -> Result<Self, SettingsError> {
+    pub fn from_variables(mut variables: HashMap<String, String>) -> Result<Self, SettingsError> {
+        // The library takes names in any case; two that differ in it would win or lose by chance.
+        variables.retain(|name, _| !name.bytes().any(|byte| byte.is_ascii_lowercase()));
         let source = config::Environment::default().source(Some(variables));
         let built = config::Config::builder().add_source(source).build();
         let built = built.map_err(|error| {

@@ -132,3 +132,17 @@ fn a_budget_that_no_deploy_could_keep_is_refused() {
 fn one_directory_for_both_binds_is_refused() {
     assert_eq!(problems(&[("SNAPSHOTS_PATH", "/usr")]), ["SNAPSHOTS_PATH"]);
 }
+
+#[test]
+fn a_name_in_another_case_is_another_variable() {
+    for _ in 0..20 {
+        let settings = Settings::from_variables(variables(&[
+            ("PORT", "4001"),
+            ("port", "4002"),
+            ("Environment", "prod"),
+        ]));
+        let settings = settings.expect("valid");
+        assert_eq!(settings.port, 4001);
+        assert_eq!(settings.environment, Environment::Dev);
+    }
+}

@@ -17,12 +17,21 @@ const DAY: i64 = 24 * 60 * 60;
 const YEAR: i64 = 365 * DAY;
 
 /// The clock that the agent sees.
-struct Clock(PathBuf);
+struct Clock(PathBuf, u32);
+
+impl Drop for Clock {
+    /// What libfaketime shares in memory stays behind an agent that was killed.
+    fn drop(&mut self) {
+        for name in ["faketime_shm", "sem.faketime_sem"] {
+            std::fs::remove_file(format!("/dev/shm/{name}_{}", self.1)).ok();
+        }
+    }
+}
 
 impl Clock {
     /// Starts an agent whose clock may be set.
     fn and_agent(world: &World) -> (Self, Agent) {
-        let clock = Self(world.path("clock"));
+        let mut clock = Self(world.path("clock"), 0);
         clock.set(0);
         let file = clock.0.display().to_string();
         let extra = [
@@ -34,6 +43,7 @@ impl Clock {
         ];
         let log = world.path("agent.log");
         let agent = Agent::start(&world.env_file(), world.port, &log, &extra);
+        clock.1 = agent.pid();
         (clock, agent)
     }
 
