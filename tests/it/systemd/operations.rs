@@ -80,6 +80,12 @@ fn an_upgrade_during_a_long_deploy(host: &Host) {
         host.install_package(NEXT_VERSION);
     });
     assert_eq!(answer.code, 200, "{}", answer.body);
+    let said = host.ok(&format!("journalctl --no-pager --unit {}", unit("dev")));
+    let progress = said.matches("deploy 2.0.0: pulling ").count();
+    assert!(
+        (3..=9).contains(&progress),
+        "a line every few seconds: {progress}"
+    );
     assert_eq!(
         host.ok("dpkg-query --show --showformat '${Version}' dreichor-deploy-agent"),
         NEXT_VERSION
