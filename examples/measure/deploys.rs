@@ -7,11 +7,11 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::Effort;
 use crate::engine::{Engine, Events};
 use crate::figures::{Goal, Report, Sample};
 use crate::host::{Host, TAGS};
 use crate::http::Connection;
+use crate::{Effort, between};
 
 /// The steps of a deploy, as the trail names them.
 const STEPS: [&str; 8] = [
@@ -69,6 +69,8 @@ pub fn measure(host: &Host, effort: Effort, report: &mut Report) {
         }
     }
     judge(&agents, &bares, report);
+    drop(agent);
+    between::measure(host, effort.relayed_pairs, &bares.downtime, report);
     by_step(&recorded_steps(host), &steps, report);
 }
 
@@ -142,7 +144,7 @@ fn take(events: &Events, series: &mut Series, deploy: impl FnOnce()) {
     }
 }
 
-fn by_agent(host: &Host, agent: &mut Connection<TcpStream>, tag: &str) {
+pub fn by_agent(host: &Host, agent: &mut Connection<TcpStream>, tag: &str) {
     let answer = agent
         .exchange(&host.deploy_request(tag))
         .expect("an answer");

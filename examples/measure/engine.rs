@@ -2,7 +2,7 @@
 
 use std::io::BufRead;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -39,7 +39,11 @@ pub fn socket() -> PathBuf {
 
 impl Engine {
     pub fn connect() -> Self {
-        let connection = Connection::unix(&socket()).expect("an engine that answers");
+        Self::connect_to(&socket())
+    }
+
+    pub fn connect_to(socket: &Path) -> Self {
+        let connection = Connection::unix(socket).expect("an engine that answers");
         Self { connection }
     }
 

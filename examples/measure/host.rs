@@ -73,6 +73,11 @@ impl Host {
 
     /// The same by another command, which gives it a priority.
     pub fn agent_by(&self, launcher: &[&str], state: &str) -> Server {
+        self.agent_through(&crate::engine::socket(), launcher, state)
+    }
+
+    /// The same, with the engine behind this socket.
+    pub fn agent_through(&self, socket: &Path, launcher: &[&str], state: &str) -> Server {
         let port = free_port();
         let shown = |inside: &str| self.directory.join(inside).display().to_string();
         let settings = [
@@ -97,7 +102,6 @@ impl Host {
             .create(true)
             .append(true)
             .open(self.directory.join("agent.log"));
-        let socket = crate::engine::socket();
         let mut command = launched(launcher, &self.agent_binary);
         command
             .args(["serve", "--env-file"])

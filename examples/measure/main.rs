@@ -4,6 +4,7 @@
 //! what counts is the ratio. Loopback only; every wait is bounded.
 
 mod bare_front;
+mod between;
 mod busy;
 mod deploys;
 mod engine;
@@ -13,6 +14,7 @@ mod host;
 mod http;
 mod process;
 mod queue;
+mod relay;
 mod server;
 mod staleness;
 mod status;
@@ -26,6 +28,8 @@ use host::Host;
 pub struct Effort {
     /// Pairs of deploys, the agent's and the bare one.
     pub deploy_pairs: usize,
+    /// Pairs of deploys through a relay.
+    pub relayed_pairs: usize,
     /// Pairs of rounds of status requests.
     pub status_rounds: usize,
     /// Requests a round.
@@ -50,6 +54,7 @@ const USAGE: &str = "usage: examples/benchmark [--long | --try] [deploys] [statu
 
 const SHORT: Effort = Effort {
     deploy_pairs: 120,
+    relayed_pairs: 30,
     status_rounds: 60,
     status_requests: 3200,
     busy_deploys: 24,
@@ -63,6 +68,7 @@ const SHORT: Effort = Effort {
 
 const LONG: Effort = Effort {
     deploy_pairs: 400,
+    relayed_pairs: 100,
     status_rounds: 300,
     status_requests: 3200,
     busy_deploys: 80,
