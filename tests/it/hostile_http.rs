@@ -225,37 +225,17 @@ fn a_head_that_does_not_come_is_answered_408_in_json() {
     assert!(begun.elapsed() < Duration::from_secs(40));
 }
 
-/// How many files and sockets the agent has open.
-fn descriptors(agent: &Agent) -> usize {
-    let open = std::fs::read_dir(format!("/proc/{}/fd", agent.pid()));
-    open.expect("readable: these tests need root or the agent's user")
-        .count()
-}
-
 /// Waits until the agent has no more open than it had, and what its own connection to the engine may take.
 fn all_are_back(agent: &Agent, before: usize, within: Duration) {
     until("every descriptor is back", within, || {
-        descriptors(agent) <= before + 3
+        agent.descriptors() <= before + 3
     });
-}
-
-fn memory_kib(agent: &Agent) -> u64 {
-    let status =
-        std::fs::read_to_string(format!("/proc/{}/status", agent.pid())).expect("readable");
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS"))
-        .expect("a line");
-    line.split_whitespace()
-        .nth(1)
-        .and_then(|text| text.parse().ok())
-        .expect("a number")
 }
 
 #[test]
 fn a_thousand_idle_connections_and_endless_bodies_stop_nobody() {
     let (_world, agent) = world();
-    let before = memory_kib(&agent);
+    let before = agent.memory_kib();
     let idle: Vec<TcpStream> = (0..1000)
         .map(|_| TcpStream::connect(("127.0.0.1", agent.port)).expect("connected"))
         .collect();
@@ -276,7 +256,7 @@ fn a_thousand_idle_connections_and_endless_bodies_stop_nobody() {
         assert_eq!(agent.status_answer().status, 200);
     }
     assert!(begun.elapsed() < Duration::from_secs(20));
-    let grown = memory_kib(&agent).saturating_sub(before);
+    let grown = agent.memory_kib().saturating_sub(before);
     assert!(grown < 64 * 1024, "{grown} KiB for a thousand connections");
     drop((idle, endless));
     assert_eq!(agent.status_answer().status, 200);

@@ -142,7 +142,7 @@ fn what_is_not_the_agent_is_recognised() {
     asked.agent_url = format!("http://127.0.0.1:{}", free_port());
     fails(&world, &asked, LOOK, &["no answer"]);
     let page = || LOGIN_PAGE.to_owned();
-    let cases: [(&str, &str, String, &[&str]); 5] = [
+    let cases: [(&str, &str, String, &[&str]); 6] = [
         ("200 OK", "text/html", page(), &["no JSON", "login page"]),
         ("302 Found", "text/html", page(), &["302", "redirect"]),
         ("403 Forbidden", "text/html", page(), &["403", "no JSON"]),
@@ -153,6 +153,7 @@ fn what_is_not_the_agent_is_recognised() {
             &["524", "read the status"],
         ),
         ("200 OK", JSON, "[]".to_owned(), &["no JSON"]),
+        ("200 OK", JSON, String::new(), &["no JSON"]),
     ];
     let at = |answers| format!("http://127.0.0.1:{}", stub::serve(answers));
     for (status, kind, body, says) in cases {

@@ -105,6 +105,21 @@ impl Agent {
             .expect("a number of KiB")
     }
 
+    /// Open descriptors.
+    pub fn descriptors(&self) -> usize {
+        self.entries("fd")
+    }
+
+    /// Threads.
+    pub fn threads(&self) -> usize {
+        self.entries("task")
+    }
+
+    fn entries(&self, of: &str) -> usize {
+        let path = format!("/proc/{}/{of}", self.pid());
+        std::fs::read_dir(path).expect("readable").count()
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: &str) {
         let pid = self.pid().to_string();

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::{all_are_back, answers, descriptors, memory_kib, world};
+use super::{all_are_back, answers, world};
 use crate::harness::{Agent, Kind, World, until};
 use dreichor_test_support::images::ImageSpec;
 use dreichor_test_support::registry::{Fault, What};
@@ -40,10 +40,10 @@ fn four_thousand_idle_connections_cost_little_and_stop_nobody() {
     let (world, agent) = world();
     world.push("1.0.0", &["run"]);
     agent.status();
-    let (open, memory) = (descriptors(&agent), memory_kib(&agent));
+    let (open, memory) = (agent.descriptors(), agent.memory_kib());
     let connections = idle(&agent, IDLE);
     until("all are taken", Duration::from_secs(10), || {
-        descriptors(&agent) >= open + IDLE
+        agent.descriptors() >= open + IDLE
     });
     for _ in 0..20 {
         let asked = Instant::now();
@@ -56,7 +56,7 @@ fn four_thousand_idle_connections_cost_little_and_stop_nobody() {
     }
     let answer = agent.deploy(&world.image("1.0.0"));
     assert_eq!(answer.status, 200, "{}", answer.body);
-    let grown = memory_kib(&agent).saturating_sub(memory);
+    let grown = agent.memory_kib().saturating_sub(memory);
     println!("{} KiB for {IDLE} connections", grown);
     assert!(grown < 100 * 1024, "{grown} KiB");
     drop(connections);
@@ -69,7 +69,7 @@ fn four_thousand_idle_connections_cost_little_and_stop_nobody() {
 fn heads_of_megabytes_are_refused_and_cost_little() {
     let (_world, agent) = world();
     agent.status();
-    let (open, memory) = (descriptors(&agent), memory_kib(&agent));
+    let (open, memory) = (agent.descriptors(), agent.memory_kib());
     let lines = "X-Filler: y\r\n".repeat(100_000);
     let one = format!("X: {}", "y".repeat(lines.len()));
     let mut connections = idle(&agent, 60);
@@ -80,7 +80,7 @@ fn heads_of_megabytes_are_refused_and_cost_little() {
         stream.write_all(head.as_bytes()).ok();
     }
     assert_eq!(agent.status_answer().status, 200);
-    let grown = memory_kib(&agent).saturating_sub(memory);
+    let grown = agent.memory_kib().saturating_sub(memory);
     println!("{grown} KiB");
     assert!(grown < 32 * 1024, "{grown} KiB");
     for stream in &mut connections {
@@ -118,7 +118,7 @@ fn connections_leave_descriptors_for_the_operation_under_a_low_limit() {
         let connections = idle(&agent, 400);
         let answer = deploy.join().expect("answered");
         assert_eq!(answer.status, 200, "{}", answer.body);
-        assert!(descriptors(&agent) < 256);
+        assert!(agent.descriptors() < 256);
         drop(connections);
     });
     assert_eq!(agent.status_answer().status, 200);

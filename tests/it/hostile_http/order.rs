@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{all_are_back, answers, descriptors, headers, world};
+use super::{all_are_back, answers, headers, world};
 use crate::harness::{Agent, World, exchange_raw, until};
 
 fn deploy_bytes(image: &str, connection: &str) -> String {
@@ -108,7 +108,7 @@ fn clients_that_leave_in_any_phase_leave_nothing_behind() {
     let whole = deploy_bytes(&world.image("no-such-tag"), "keep-alive");
     let head = whole.find("\r\n\r\n").expect("a head") + 4;
     agent.status();
-    let before = descriptors(&agent);
+    let before = agent.descriptors();
     for orderly in [true, false] {
         for phase in [
             0,
@@ -211,7 +211,7 @@ fn a_reader_that_takes_no_answer_does_not_stop_the_others() {
     let h = headers();
     let one = format!("GET /v1/status HTTP/1.1\r\nHost: a\r\n{h}\r\n");
     agent.status();
-    let (open, before) = (descriptors(&agent), super::memory_kib(&agent));
+    let (open, before) = (agent.descriptors(), agent.memory_kib());
     // Requests without end, answers that nobody reads.
     let deaf: Vec<TcpStream> = (0..20)
         .map(|_| {
@@ -230,7 +230,7 @@ fn a_reader_that_takes_no_answer_does_not_stop_the_others() {
         })
         .collect();
     assert_eq!(agent.status_answer().status, 200);
-    let grown = super::memory_kib(&agent).saturating_sub(before);
+    let grown = agent.memory_kib().saturating_sub(before);
     assert!(grown < 32 * 1024, "{grown} KiB");
     // None of them is waited for without end.
     all_are_back(&agent, open, Duration::from_secs(45));

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use super::{all_are_back, answers, descriptors, headers, memory_kib, world};
+use super::{all_are_back, answers, headers, world};
 use crate::harness::Agent;
 
 /// Of the head and of the body, each.
@@ -61,9 +61,9 @@ fn dripped(agent: &Agent, begun: &str, drip: &str) -> Vec<Vec<u8>> {
 fn each_ends(begun: &str, drip: &str, codes: &[u16]) {
     let (world, agent) = world();
     agent.status();
-    let (open, memory) = (descriptors(&agent), memory_kib(&agent));
+    let (open, memory) = (agent.descriptors(), agent.memory_kib());
     let came = dripped(&agent, begun, drip);
-    let grown = memory_kib(&agent).saturating_sub(memory);
+    let grown = agent.memory_kib().saturating_sub(memory);
     assert!(grown < 32 * 1024, "{grown} KiB for {CLIENTS} clients");
     let answered = came.iter().filter(|came| !came.is_empty()).count();
     assert_eq!(answered, CLIENTS, "each is answered");
@@ -116,7 +116,7 @@ fn chunks_that_drip_are_answered_408() {
 fn a_body_without_end_is_refused_and_its_connection_ended() {
     let (world, agent) = world();
     agent.status();
-    let (open, memory) = (descriptors(&agent), memory_kib(&agent));
+    let (open, memory) = (agent.descriptors(), agent.memory_kib());
     let chunk = format!("1000\r\n{}\r\n", " ".repeat(0x1000));
     for (path, framing, piece) in [
         ("/v1/deploy", "Transfer-Encoding: chunked", chunk.as_str()),
@@ -144,7 +144,7 @@ fn a_body_without_end_is_refused_and_its_connection_ended() {
         }
         assert_eq!(agent.status_answer().status, 200);
     }
-    let grown = memory_kib(&agent).saturating_sub(memory);
+    let grown = agent.memory_kib().saturating_sub(memory);
     assert!(grown < 32 * 1024, "{grown} KiB");
     all_are_back(&agent, open, Duration::from_secs(15));
     assert!(world.events("operation_started").is_empty());

@@ -23,14 +23,10 @@ impl Holdings {
     /// What the agent holds when nothing has been asked of it for a while.
     pub fn settled(agent: &Agent) -> Self {
         std::thread::sleep(SETTLE);
-        let entries = |of: &str| {
-            let path = format!("/proc/{}/{of}", agent.pid());
-            std::fs::read_dir(path).expect("readable").count()
-        };
         Self {
             memory_kib: agent.memory_kib(),
-            descriptors: entries("fd"),
-            threads: entries("task"),
+            descriptors: agent.descriptors(),
+            threads: agent.threads(),
         }
     }
 

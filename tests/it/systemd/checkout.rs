@@ -6,16 +6,16 @@ use super::agents::unit;
 use super::host::Host;
 use crate::host_files::root;
 
-const INSTALL: &str = "/root/checkout/deploy/install";
-const PROGRAM: &str = "--binary /root/deploy-agent";
+const INSTALL: &str = "/srv/checkout/deploy/install";
+const PROGRAM: &str = "--binary /srv/deploy-agent";
 
 #[test]
 fn the_installer_brings_upgrades_and_removes_program_and_unit_without_a_package() {
     let host = Host::boot();
-    host.ok("mkdir /root/checkout");
-    host.copy(&root().join("deploy"), "/root/checkout/deploy");
+    host.ok("mkdir /srv/checkout");
+    host.copy(&root().join("deploy"), "/srv/checkout/deploy");
     let built = Path::new(env!("CARGO_BIN_EXE_deploy-agent"));
-    host.copy(built, "/root/deploy-agent");
+    host.copy(built, "/srv/deploy-agent");
     let said = host.said(&format!("{INSTALL} install dev")).1;
     assert!(said.contains("refused: no program at"), "{said}");
     for environment in ["dev", "prod"] {
@@ -33,7 +33,7 @@ fn an_upgrade_restarts_what_is_outdated_and_nothing_else(host: &Host) {
     host.ok(&format!("{INSTALL} upgrade dev {PROGRAM}"));
     assert_eq!([pid("dev"), pid("prod")], before, "nothing is new");
     // Another file, that does the same.
-    host.ok("echo >>/root/deploy-agent");
+    host.ok("echo >>/srv/deploy-agent");
     let said = host.ok(&format!("{INSTALL} upgrade dev {PROGRAM}"));
     assert!(said.contains("+ systemctl restart"), "{said}");
     assert_ne!(pid("dev"), before[0]);
@@ -54,7 +54,7 @@ fn the_drop_in_opens_the_network(host: &Host) {
     assert_ne!(host.property("dev", "IPAddressDeny"), "");
     let directory = format!("/etc/systemd/system/{}.d", unit("dev"));
     host.ok(&format!(
-        "mkdir {directory} && cp /root/checkout/deploy/network.conf {directory}/ && systemctl daemon-reload && \
+        "mkdir {directory} && cp /srv/checkout/deploy/network.conf {directory}/ && systemctl daemon-reload && \
          systemctl restart {}",
         unit("dev")
     ));

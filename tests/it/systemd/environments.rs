@@ -80,9 +80,9 @@ pub fn a_login_reaches_the_pull(host: &Host) {
     host.registry().require_basic("ci", REGISTRY_PASSWORD);
     let refused = host.deploy("prod", "3.0.0");
     assert_eq!(refused.code, 502, "{}", refused.body);
-    host.write("/root/password", REGISTRY_PASSWORD);
+    host.write("/srv/password", REGISTRY_PASSWORD);
     let directory = "/opt/dreichor/prod/deploy-agent/docker";
-    host.ok(&format!("docker --config {directory} login --username ci --password-stdin 127.0.0.1:5000 </root/password"));
+    host.ok(&format!("docker --config {directory} login --username ci --password-stdin 127.0.0.1:5000 </srv/password"));
     assert_eq!(
         host.ok(&format!("stat --format '%U %a' {directory}/config.json")),
         "root 600"

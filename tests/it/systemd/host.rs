@@ -115,8 +115,8 @@ impl Host {
     }
 
     pub fn install_package(&self, version: &str) {
-        self.copy(&package(version), &format!("/root/{version}.deb"));
-        self.ok(&format!("dpkg --install /root/{version}.deb"));
+        self.copy(&package(version), &format!("/srv/{version}.deb"));
+        self.ok(&format!("dpkg --install /srv/{version}.deb"));
     }
 
     pub fn copy(&self, file: &Path, to: &str) {

@@ -17,7 +17,7 @@ fn wrong_settings_are_not_tried_again_and_an_absent_engine_is_outlived() {
 fn wrong_settings_are_named_and_not_tried_again(host: &Host) {
     let (name, file) = (unit("prod"), "/opt/dreichor/prod/deploy-agent/.env");
     host.ok(&format!(
-        "cp -p {file} /root/.env; echo PORT=many >>{file}; echo QUEUE_CAPACITY=-1 >>{file}"
+        "cp -p {file} /srv/.env; echo PORT=many >>{file}; echo QUEUE_CAPACITY=-1 >>{file}"
     ));
     assert_ne!(host.said(&format!("systemctl restart {name}")).0, 0);
     // Longer than RestartSec=2.
@@ -32,7 +32,7 @@ fn wrong_settings_are_named_and_not_tried_again(host: &Host) {
     );
     let (code, said) = host.said("dreichor-deploy-agent-setup install prod");
     assert!(code == 1 && said.contains("nothing was started"), "{said}");
-    host.ok(&format!("cp -p /root/.env {file}"));
+    host.ok(&format!("cp -p /srv/.env {file}"));
     host.ok("dreichor-deploy-agent-setup install prod");
     assert_eq!(host.status("prod").code, 200);
 }

@@ -12,10 +12,10 @@ fn a_wedged_actor_and_a_frozen_process_are_started_again() {
     let [dev, prod] = ["dev", "prod"].map(|environment| host.property(environment, "MainPID"));
     // Only the main thread, where the actor lives: it sleeps in its next wait for events, the front end goes on.
     host.ok(&format!(
-        "strace --attach {dev} --output /root/strace --trace epoll_wait,epoll_pwait \
-         --inject epoll_wait,epoll_pwait:delay_enter=600s >/root/strace.said 2>&1 & \
+        "strace --attach {dev} --output /srv/strace --trace epoll_wait,epoll_pwait \
+         --inject epoll_wait,epoll_pwait:delay_enter=600s >/srv/strace.said 2>&1 & \
          for i in $(seq 100); do grep -q TracerPid:.*[1-9] /proc/{dev}/status && exit 0; sleep 0.1; done; \
-         cat /root/strace.said; exit 1"
+         cat /srv/strace.said; exit 1"
     ));
     // The whole process.
     host.ok(&format!("kill -STOP {prod}"));
