@@ -81,6 +81,7 @@ const LONG: Effort = Effort {
 
 /// Enough to see that every part works.
 const TRY: Effort = Effort {
+    relayed_pairs: 3,
     deploy_pairs: 4,
     status_rounds: 2,
     status_requests: 320,
