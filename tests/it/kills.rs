@@ -125,7 +125,8 @@ fn every_kill_of(operation: Operation) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert_eq!(fake.violations(), Vec::<String>::new());
     assert_intact(&world);
-    println!("{operation:?} killed at {interrupted:?}: closed as interrupted each time");
+    let size = interrupted.len();
+    println!("tried: {size} cases hold, the agent is killed during a {operation:?}");
     let stops = interrupted.iter();
     let stops = stops.filter(|(verb, _)| *verb == Verb::ContainerStop);
     assert_eq!(stops.count(), 2, "before the stop and after it");

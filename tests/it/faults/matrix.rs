@@ -147,7 +147,7 @@ fn assert_all_hold(what: &str, size: usize, wrong: &[String]) {
         wrong.len(),
         wrong.join("\n")
     );
-    println!("fault matrix, {what}: {size} cases hold");
+    println!("tried: {size} cases hold, fault matrix, {what}");
 }
 
 /// A world in which each of these operations ends as it would without faults.

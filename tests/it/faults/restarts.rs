@@ -110,7 +110,7 @@ fn on_the_fake(containers: WhileAway) {
         // The directory of the state is used again: the next agent goes on with the trail.
         let size = dies_everywhere(&mut world, fake.controls(), operation, &whens, restart);
         println!(
-            "{size} deaths of the engine during {operation:?}, containers {containers:?}: all hold"
+            "tried: {size} cases hold, the engine dies during a {operation:?}, containers {containers:?}"
         );
         assert!(size >= least, "{size}");
     }
@@ -139,7 +139,7 @@ fn on_the_real_engine(operation: Operation, least: usize) {
     let restart = |world: &mut World| world.restart_engine(Duration::ZERO);
     let whens = [When::BeforeEffect];
     let size = dies_everywhere(&mut world, proxy.controls(), operation, &whens, restart);
-    println!("{size} deaths of the real engine during {operation:?}: all hold");
+    println!("tried: {size} cases hold, the real engine dies during a {operation:?}");
     assert!(size >= least, "{size}");
 }
 

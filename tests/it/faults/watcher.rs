@@ -98,7 +98,7 @@ fn every_fault_of(verb: Verb) {
             });
         }
     });
-    println!("{size} faults of {verb}: the status stays true");
+    println!("tried: {size} cases hold, faults of the watcher's {verb}");
 }
 
 #[test]

@@ -98,8 +98,9 @@ fn soak(world: &World, controls: &Controls) {
     let warm = warm.expect("time for the steps that warm it");
     let now = Holdings::settled(&agent);
     println!(
-        "{done} steps and {} statuses in {:?}; warm {warm:?}, at the end {now:?}",
+        "tried: {done} steps and {} statuses of a soak on the {:?} engine, SOAK_SEED={seed}, in {:?}; warm {warm:?}, at the end {now:?}",
         done * effort.statuses,
+        world.kind,
         begun.elapsed()
     );
     now.assert_no_more_than(&warm, &format!("SOAK_SEED={seed}"));
