@@ -10,7 +10,6 @@ use crate::process;
 use crate::server::{Server, status_request};
 
 const MOST_RESIDENT: f64 = 12.0;
-const REQUESTS: usize = 100_000;
 const CONNECTIONS: usize = 32;
 /// For what a start leaves to do.
 const SETTLE: Duration = Duration::from_secs(2);
@@ -42,11 +41,11 @@ pub fn measure(host: &Host, effort: Effort, report: &mut Report) {
     let woken = woken(&[&agent, &bare], effort.idle_seconds);
     let details = format!("{:.1}, the bare route {:.1}", woken[0], woken[1]);
     report.figure("wake-ups a second, idle", &details);
-    ask(&agent);
+    ask(&agent, effort.requests);
     let resident = process::resident(pid);
-    let name = "resident MiB after 100,000 requests";
+    let name = format!("resident MiB after {},000 requests", effort.requests / 1000);
     report.judged(
-        name,
+        &name,
         resident,
         Goal::AtMost(MOST_RESIDENT),
         "32 connections",
@@ -64,10 +63,10 @@ fn woken(servers: &[&Server], seconds: u64) -> Vec<f64> {
     since.map(|sleeps| sleeps as f64 / seconds as f64).collect()
 }
 
-fn ask(agent: &Server) {
+fn ask(agent: &Server, requests: usize) {
     let request = status_request();
     let mut connections: Vec<_> = (0..CONNECTIONS).map(|_| agent.connect()).collect();
-    for _ in 0..REQUESTS / CONNECTIONS {
+    for _ in 0..requests / CONNECTIONS {
         for connection in &mut connections {
             connection.send(&request).expect("sent");
         }

@@ -36,6 +36,8 @@ pub struct Effort {
     pub status_requests: usize,
     /// Deploys under which the status is asked.
     pub busy_deploys: usize,
+    /// Requests after which the memory is looked at.
+    pub requests: usize,
     /// Queues that are filled.
     pub queues: usize,
     /// Ends and starts of the container that the status has to show.
@@ -62,6 +64,7 @@ const SHORT: Effort = Effort {
     changes: 100,
     starts: 10,
     idle_seconds: 10,
+    requests: 100_000,
     records: 1_000_000,
     connections: 2000,
 };
@@ -90,6 +93,7 @@ const TRY: Effort = Effort {
     changes: 3,
     starts: 2,
     idle_seconds: 1,
+    requests: 2_000,
     records: 20_000,
     connections: 100,
 };

@@ -124,7 +124,7 @@ fn the_benchmark_shows_every_figure() {
         "start to the first status",
         "binary",
         "resident MiB, idle",
-        "resident MiB after 100,000 requests",
+        "resident MiB after 2,000 requests",
         "wake-ups a second, idle",
         "open connections, the agent",
         "Growth of the trail",

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::fault::{Fault, FaultBook, When};
+use super::fault::{Fault, FaultBook, Kind, When};
 use super::gate::{Gate, Gates};
 use super::message::Request;
 use super::verb::Verb;
@@ -66,8 +66,8 @@ impl Controls {
     /// # Panics
     /// When an open socket does not let them in within a second.
     pub fn clear_faults(&self) {
-        self.faults.clear();
-        if self.refusing.send_replace(false) {
+        let refusing = self.faults.clear_and(|| self.refusing.send_replace(false));
+        if refusing {
             let end = Instant::now() + Duration::from_secs(1);
             while *self.refused.borrow() {
                 assert!(Instant::now() < end, "the socket stays shut");
@@ -76,12 +76,18 @@ impl Controls {
         }
     }
 
-    /// Refuses connections from now on; those that are open stay so.
+    /// Refuses connections from now on; those that are open stay so. Returns once it is so, or the faults are cleared.
     pub(crate) async fn shut(&self) {
-        self.refusing.send_replace(true);
-        let mut refused = self.refused.subscribe();
-        let shut = refused.wait_for(|refused| *refused).await;
-        shut.expect("these controls hold the sender");
+        // Whoever has cleared the faults has to be let in, also when the call that met one of them ends later.
+        self.faults.if_in_force(&Kind::ThenRefuse, || {
+            self.refusing.send_replace(true);
+        });
+        let (mut refusing, mut refused) = (self.refusing.subscribe(), self.refused.subscribe());
+        let shut = tokio::select! {
+            shut = refused.wait_for(|refused| *refused) => shut,
+            cleared = refusing.wait_for(|refusing| !*refusing) => cleared,
+        };
+        shut.expect("these controls hold the senders");
     }
 
     /// Holds every call of `verb` before its effect until the gate is released.

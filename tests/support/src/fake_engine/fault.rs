@@ -120,8 +120,18 @@ impl FaultBook {
         self.lock().push((fault, 0));
     }
 
-    pub fn clear(&self) {
-        self.lock().clear();
+    /// Forgets all of them, and acts before another can be planned or ask whether it is in force.
+    pub fn clear_and<T>(&self, act: impl FnOnce() -> T) -> T {
+        let mut faults = self.lock();
+        faults.clear();
+        act()
+    }
+
+    /// Acts if a fault of this kind is in force, before it can be cleared.
+    pub fn if_in_force(&self, kind: &Kind, act: impl FnOnce()) {
+        if self.lock().iter().any(|(fault, _)| fault.kind == *kind) {
+            act();
+        }
     }
 
     /// Counts this call for every fault of its verb; the first that is due strikes.
