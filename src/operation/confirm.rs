@@ -21,6 +21,8 @@ const HEALTH_POLL: Duration = Duration::from_secs(1);
 #[derive(Default)]
 struct Watch {
     clean_exits: i64,
+    /// How it ended otherwise.
+    failed_with: Option<i64>,
 }
 
 /// What an event means to the watch.
@@ -99,7 +101,11 @@ impl Watch {
                 self.clean_exits += 1;
                 Verdict::Look
             }
-            EventAction::Died { .. } | EventAction::HealthChanged => Verdict::Look,
+            EventAction::Died { exit_code } => {
+                self.failed_with = exit_code;
+                Verdict::Look
+            }
+            EventAction::HealthChanged => Verdict::Look,
             EventAction::Started | EventAction::OutOfMemory | EventAction::Other => Verdict::Watch,
         }
     }
@@ -133,9 +139,14 @@ fn judge(
     }
     match shown.status {
         ContainerStatus::Running if shown.restart_count > watch.clean_exits => {
+            // It runs again: only the event has told how it ended.
+            let ended = watch
+                .failed_with
+                .map(|code| format!(", it exited with code {code}"));
             Err(StepError::NotStarted(format!(
-                "the new container was restarted {} times",
-                shown.restart_count
+                "the new container was restarted {} times{}",
+                shown.restart_count,
+                ended.unwrap_or_default()
             )))
         }
         ContainerStatus::Running => Ok(shown.health),
