@@ -145,7 +145,7 @@ impl World {
             ("IMAGE_REPOSITORY", self.repository.clone()),
             ("DOCKER_HOST", format!("unix://{}", self.socket.display())),
             ("DOCKER_CONFIG", shown(self.path("docker"))),
-            ("RUNTIME_NETWORK", "none".to_owned()),
+            ("RUNTIME_NETWORK", "host".to_owned()),
             ("STOP_GRACE_SECONDS", "1".to_owned()),
             ("START_CONFIRMATION_SECONDS", "1".to_owned()),
             ("STATUS_MAX_AGE_SECONDS", "3".to_owned()),
@@ -252,7 +252,7 @@ impl World {
         self.pull(tag);
         let body = json!({
             "Image": self.image(tag),
-            "HostConfig": { "NetworkMode": "none", "RestartPolicy": { "Name": policy } },
+            "HostConfig": { "NetworkMode": "host", "RestartPolicy": { "Name": policy } },
         });
         let path = format!("/containers/create?name={}", self.name);
         let answer = self.engine("POST", &path, Some(&body));

@@ -38,7 +38,8 @@ fn a_deploy_answers_the_contracts_fields(world: World) {
     assert_eq!(agent.status(), expected);
 }
 
-fn the_container_is_made_of_what_the_server_owns(world: World) {
+fn the_container_is_made_of_what_the_server_owns(mut world: World) {
+    world.set("RUNTIME_NETWORK", "none");
     world.push("1.0.0", &["run"]);
     let agent = world.agent();
     assert_eq!(agent.deploy(&world.image("1.0.0")).status, 200);
