@@ -140,7 +140,23 @@ fn work(world: &World, controls: &Controls, cases: &Mutex<VecDeque<Case>>) -> Ve
     wrong
 }
 
-fn assert_all_hold(what: &str, size: usize, wrong: &[String]) {
+/// Goes through the cases with so many workers side by side; all of them must hold.
+fn assert_all_hold(
+    what: &str,
+    all: Vec<Case>,
+    workers: usize,
+    worker: impl Fn(&Mutex<VecDeque<Case>>) -> Vec<String> + Sync,
+) {
+    let size = all.len();
+    let all = Mutex::new(VecDeque::from(all));
+    let wrong: Vec<String> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(|| worker(&all))).collect();
+        let wrong = workers.into_iter().flat_map(|worker| {
+            let ended = worker.join();
+            ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        });
+        wrong.collect()
+    });
     assert!(
         wrong.is_empty(),
         "{} of {size} cases do not hold:\n{}",
@@ -169,25 +185,14 @@ fn on_the_fake(
         let fake = world.fake.as_ref().expect("the fake engine");
         cases(&world, fake.controls(), states, operations, faults)
     };
-    let size = all.len();
-    let all = Mutex::new(VecDeque::from(all));
-    let wrong: Vec<String> = std::thread::scope(|scope| {
-        let worker = || {
-            let world = world(harness::Kind::Fake, operations);
-            let fake = world.fake.as_ref().expect("the fake engine");
-            let wrong = work(&world, fake.controls(), &all);
-            assert_eq!(fake.violations(), Vec::<String>::new());
-            wrong
-        };
-        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(worker)).collect();
-        let wrong = workers.into_iter().flat_map(|worker| {
-            let ended = worker.join();
-            ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        });
-        wrong.collect()
+    assert!(all.len() > 50, "{} cases", all.len());
+    assert_all_hold(what, all, workers, |all| {
+        let world = world(harness::Kind::Fake, operations);
+        let fake = world.fake.as_ref().expect("the fake engine");
+        let wrong = work(&world, fake.controls(), all);
+        assert_eq!(fake.violations(), Vec::<String>::new());
+        wrong
     });
-    assert!(size > 50, "{size} cases");
-    assert_all_hold(what, size, &wrong);
 }
 
 /// What leaves the new container alone, or takes it away.
@@ -240,21 +245,12 @@ fn on_the_real_engine(what: &str, operations: &[Operation], slow: &[Call]) {
         operation: operations[0],
         fault,
     }));
-    let size = all.len();
-    let all = Mutex::new(VecDeque::from(all));
+    assert!(all.len() > 20, "{} cases", all.len());
     // Most of a case is waiting for a container to have run long enough.
-    let wrong = std::thread::scope(|scope| {
-        let second = scope.spawn(|| {
-            let (world, proxy) = behind_a_proxy();
-            work(&world, proxy.controls(), &all)
-        });
-        let mut wrong = work(&world, proxy.controls(), &all);
-        let ended = second.join();
-        wrong.extend(ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        wrong
+    assert_all_hold(what, all, 2, |all| {
+        let (world, proxy) = behind_a_proxy();
+        work(&world, proxy.controls(), all)
     });
-    assert!(size > 20, "{size} cases");
-    assert_all_hold(what, size, &wrong);
 }
 
 #[test]
