@@ -155,7 +155,7 @@ async fn serve(settings: Settings) -> Ending {
         activity,
     };
     // The first answer to a status is knowledge, if the engine is there at all.
-    watcher_handle.refresh(false, None).await;
+    watcher_handle.refresh(false).await;
     let (agent, dead) = Agent::start(
         operations,
         runtime_view,

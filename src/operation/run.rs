@@ -10,7 +10,6 @@ use super::record::Facts;
 use super::{Context, Done, Request, Step, Ticket, deploy, stop};
 use crate::audit::TrailError;
 use crate::engine::{INSPECT_DEADLINE, PullProgress};
-use crate::look::Look;
 use crate::view::Activity;
 
 /// A pull's progress is logged this often at most.
@@ -23,8 +22,6 @@ pub struct Run<'a> {
     pub(super) facts: Facts,
     deadline: Instant,
     touched: bool,
-    /// The last look, if nothing was done since.
-    pub(super) seen: Option<Look>,
 }
 
 impl<'a> Run<'a> {
@@ -40,7 +37,6 @@ impl<'a> Run<'a> {
             facts: Facts::default(),
             deadline,
             touched: false,
-            seen: None,
         };
         log::info!(
             "operation={} {} begins, asked by {}",
@@ -54,7 +50,7 @@ impl<'a> Run<'a> {
             Err(failure) => Err(failure),
         };
         // Before the answer, so that a status asked after it shows this operation.
-        let refreshed = context.watcher.refresh(run.touched, run.seen.take());
+        let refreshed = context.watcher.refresh(run.touched);
         let (result, ()) = join(run.end(result), refreshed).await;
         context.activity.send_replace(Activity::default());
         result
