@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{CANARY, World};
+use crate::harness::World;
 
 on_both_engines!(
     a_deploy_answers_the_contracts_fields,
@@ -47,7 +47,7 @@ fn the_container_is_made_of_what_the_server_owns(mut world: World) {
 
     let environment = strings(&shown["Config"]["Env"]);
     assert!(environment.contains(&"EXECUTION_PLANE=paper".to_owned()));
-    assert!(environment.contains(&format!("DATABASE_URL={CANARY}")));
+    assert!(environment.contains(&format!("DATABASE_URL={}", world.database_url())));
     let foreign: Vec<_> = environment
         .iter()
         .filter(|pair| {
