@@ -13,9 +13,11 @@ use std::time::{Duration, Instant};
 
 use dreichor_test_support::database::Database;
 use dreichor_test_support::fake_engine::{FakeEngine, WhileAway};
-use dreichor_test_support::images::{BuiltImage, ImageSpec, Runtime};
+use dreichor_test_support::images::{BuiltImage, ImageSpec};
 use dreichor_test_support::registry::Registry;
 use serde_json::{Value, json};
+
+pub use dreichor_test_support::images::Runtime;
 
 pub use agent::{Agent, CLIENT_ID, CLIENT_SECRET, contract_headers, request_bytes};
 pub use message::{Answer, engine_call, exchange, exchange_raw};
@@ -260,6 +262,16 @@ impl World {
         self.container().expect("the runtime container exists")
     }
 
+    /// What tells this very container, and of a runtime that stays this very run of it, from any other.
+    pub fn identity(&self) -> Value {
+        let shown = self.shown();
+        let state = &shown["State"];
+        match self.runtime {
+            Runtime::Loops => json!([shown["Id"], state["Running"]]),
+            Runtime::Serves => json!([shown["Id"], state["StartedAt"], state["Status"]]),
+        }
+    }
+
     pub fn id(&self) -> String {
         self.shown()["Id"].as_str().expect("an id").to_owned()
     }
@@ -274,11 +286,13 @@ impl World {
         listed.as_array().expect("a list").len()
     }
 
-    /// Makes a container under our name the way somebody else would.
+    /// Makes a container under our name the way somebody else would, with `--env-file runtime.env`.
     pub fn foreign_container(&self, tag: &str, policy: &str) -> String {
         self.pull(tag);
+        let variables = std::fs::read_to_string(self.path("runtime.env")).expect("read");
         let body = json!({
             "Image": self.image(tag),
+            "Env": variables.lines().collect::<Vec<_>>(),
             "HostConfig": { "NetworkMode": "host", "RestartPolicy": { "Name": policy } },
         });
         let path = format!("/containers/create?name={}", self.name);
