@@ -20,8 +20,8 @@ impl ComingUp {
     pub fn of(container: &Container) -> ComingUp {
         let variables = string_list(&container.config["Env"]);
         let value = |name: &str| {
-            let pairs = variables.iter().filter_map(|pair| pair.split_once('='));
-            let found = pairs.filter(|(key, _)| *key == name).next_back();
+            let mut pairs = variables.iter().filter_map(|pair| pair.split_once('='));
+            let found = pairs.rfind(|(key, _)| *key == name);
             found.map_or(String::new(), |(_, value)| value.to_owned())
         };
         ComingUp {
