@@ -217,7 +217,8 @@ fn a_missing_bind_source_is_named_and_nothing_is_touched(world: World) {
 
 fn a_plane_that_is_not_allowed_is_refused(world: World) {
     let (agent, old) = running_one(&world);
-    world.write_runtime_env("EXECUTION_PLANE=live\n");
+    let url = world.database_url();
+    world.write_runtime_env(&format!("EXECUTION_PLANE=live\nDATABASE_URL={url}\n"));
     let answer = agent.deploy(&world.image("1.0.0"));
     untouched(&world, &agent, &old, &answer, 500, &["EXECUTION_PLANE"]);
 }

@@ -32,10 +32,11 @@ impl ComingUp {
     /// Whether everything is there. Connects as the process would, and so blocks for as long.
     pub fn succeeds(&self) -> bool {
         let [url, plane] = &self.values;
+        if plane.is_empty() {
+            return false;
+        }
         let resolved = address_of(url).and_then(|address| address.to_socket_addrs().ok()?.next());
-        let reached =
-            resolved.is_some_and(|at| TcpStream::connect_timeout(&at, CONNECT_TIMEOUT).is_ok());
-        reached && !plane.is_empty()
+        resolved.is_some_and(|at| TcpStream::connect_timeout(&at, CONNECT_TIMEOUT).is_ok())
     }
 }
 
