@@ -106,9 +106,15 @@ fn the_quickstart_does_what_it_shows() {
         "200 {\"status\":\"stopped\"",
         "\"running\":false",
         "intact",
+        "READY",
     ] {
         assert!(said.contains(shown), "{shown}: {said}");
     }
+    let (_, looping) = said
+        .split_once("runtime:2.0.0")
+        .expect("the one that loops");
+    let (looping, _) = looping.split_once("/v1/stop").expect("its stop");
+    assert_eq!(looping.matches("\"running\":true").count(), 3, "{said}");
 }
 
 /// Every figure that it promises, each taken a few times; not what they are.

@@ -1,5 +1,6 @@
-//! The world the agent is tested in: sample images, a registry that serves them, a fake Docker Engine.
+//! The world the agent is tested in: sample images, a registry that serves them, a database port, a fake Docker Engine.
 
+pub mod database;
 pub mod fake_engine;
 pub mod images;
 pub mod registry;

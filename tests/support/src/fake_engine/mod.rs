@@ -6,6 +6,7 @@
 //! processes live and die. [`FaultProxy`] puts the same [`Controls`] in front of a real engine.
 
 mod acts;
+mod coming_up;
 mod container;
 mod controls;
 mod create;

@@ -307,6 +307,40 @@ fn a_crashing_container_is_restarted_with_growing_pauses() {
 }
 
 #[test]
+fn a_runtime_that_comes_up_needs_its_environment_and_its_database() {
+    let engine = engine();
+    let mut database = crate::database::Database::start();
+    let url = format!("DATABASE_URL={}", database.url("word"));
+    let plane = "EXECUTION_PLANE=paper".to_owned();
+    let run = |name: &str, mode: &str, variables: &[&String]| {
+        let body = json!({ "Cmd": [mode], "Env": variables });
+        created(&engine, name, body);
+        let started = say(&engine, "POST", &format!("/containers/{name}/start"));
+        assert_eq!(started.status, 204);
+    };
+    run("ready", "loops", &[&url, &plane]);
+    run("bare", "loops", &[&url]);
+    run("stays", "serves", &[&url, &plane]);
+    let code = |name: &str| engine.container(name).map(|c| c.exit_code);
+    for (name, expected) in [("ready", 0), ("bare", 1)] {
+        comes_to(&engine, name, "exited");
+        assert_eq!(code(name), Some(expected), "{name}");
+    }
+    let end = std::time::Instant::now() + SOON;
+    while database.connections() < 2 {
+        assert!(std::time::Instant::now() < end, "both reach it");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(status(&engine, "stays"), "running");
+    assert_eq!(say(&engine, "POST", "/containers/stays/stop").status, 204);
+    assert_eq!(code("stays"), Some(0));
+    database.stop();
+    run("refused", "serves", &[&url, &plane]);
+    comes_to(&engine, "refused", "exited");
+    assert_eq!(code("refused"), Some(1));
+}
+
+#[test]
 fn the_health_check_of_the_image_decides() {
     let engine = engine();
     for (name, word, verdict) in [
