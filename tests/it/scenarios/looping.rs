@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use dreichor_test_support::database::Database;
 use serde_json::{Value, json};
 
-use crate::harness::{Agent, Runtime, World, until};
+use crate::harness::{Agent, Kind, Runtime, World, until};
 
 on_both_engines!(
     after_every_deploys_200_the_status_shows_it_running,
@@ -18,6 +18,10 @@ on_both_engines!(
 );
 
 const DEPLOYS: usize = 40;
+/// Long enough for the pauses to grow to their longest but one, of 51 s.
+const LONG_LOOP: Duration = Duration::from_secs(125);
+/// As often as somebody who watches it would ask.
+const ASK_EVERY: Duration = Duration::from_millis(100);
 /// Longer than the pauses up to the fifth restart and the runs between them.
 const SOON: Duration = Duration::from_secs(20);
 /// What an event needs at most from the engine to the status on a busy machine.
@@ -154,4 +158,25 @@ fn a_stop_while_it_waits_sticks(mut world: World) {
         assert_eq!(agent.status(), expected);
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// Pauses grow to the engine's longest only in minutes, which the fake engine need not show again.
+#[test]
+fn through_two_minutes_of_growing_pauses_every_status_is_running() {
+    let mut world = World::new(Kind::Real);
+    let agent = deployed(&mut world);
+    let end = Instant::now() + LONG_LOOP;
+    let mut starts: Vec<String> = Vec::new();
+    while Instant::now() < end {
+        let status = agent.status();
+        assert_eq!(status["running"], true, "{status}");
+        assert_eq!(status["image"], world.image("1.0.0"), "{status}");
+        let started = status["started_at"].as_str().expect("a start").to_owned();
+        if starts.last() != Some(&started) {
+            starts.push(started);
+        }
+        std::thread::sleep(ASK_EVERY);
+    }
+    assert!(starts.len() >= 8, "{starts:?}");
+    assert!(starts.is_sorted(), "{starts:?}");
 }
