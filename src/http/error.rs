@@ -21,7 +21,9 @@ pub(super) enum ApiError {
     SecondRequest,
     ContentType,
     NotFound,
-    MethodNotAllowed { allowed: &'static str },
+    MethodNotAllowed {
+        allowed: &'static str,
+    },
     BodyTooLarge,
     BodyTooSlow,
     /// What is wrong with the body, in one line.

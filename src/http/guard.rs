@@ -66,7 +66,8 @@ pub(super) async fn guard(
     let response = match admitted.catch_unwind().await {
         Ok(Ok(())) => {
             let called = AssertUnwindSafe(next.call(request)).catch_unwind().await;
-            called.unwrap_or_else(|_| Err(ApiError::Panicked.into()))?
+            called
+                .unwrap_or_else(|_| Err(ApiError::Panicked.into()))?
                 .map_into_boxed_body()
         }
         Ok(Err(error)) => request.error_response(error),
