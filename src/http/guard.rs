@@ -17,7 +17,7 @@ use super::AppState;
 use super::answer::KeepsRequest;
 use super::body;
 use super::error::ApiError;
-use crate::access::{Denied, Header, Presented, Requester};
+use crate::access::{Denied, Header, Presented, Requester, printable};
 use crate::audit::Rejection;
 
 // Parsed once: a lookup by text would parse and copy the name for every request.
@@ -26,8 +26,8 @@ static CLIENT_SECRET: HeaderName = HeaderName::from_static("cf-access-client-sec
 static ASSERTION: HeaderName = HeaderName::from_static("cf-access-jwt-assertion");
 static CF_RAY: HeaderName = HeaderName::from_static("cf-ray");
 
-/// Longer values of a header are cut before they are recorded.
-const LONGEST_SHOWN: usize = 64;
+/// In bytes. Longer paths and values of headers are cut before they are recorded.
+const SHOWN_LIMIT: usize = 64;
 
 /// Whether a connection has had its request. The server also hands over what a client has sent behind its first one;
 /// nothing of that is carried out, so that no request can hide behind another.
@@ -161,7 +161,10 @@ fn record(state: &AppState, request: &HttpRequest, error: &ApiError) {
     let method = request.method();
     state.agent.refused(Rejection {
         http: error.status_code().as_u16(),
-        request: format!("{method} {}", printable(request.path().as_bytes())),
+        request: format!(
+            "{method} {}",
+            printable(request.path().as_bytes(), SHOWN_LIMIT)
+        ),
         reason,
         requester: crate::audit::Requester {
             client_id: shown(headers, &CLIENT_ID),
@@ -178,16 +181,6 @@ fn cf_ray(headers: &HeaderMap) -> Option<String> {
 }
 
 fn shown(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
-    headers.get(name).map(|value| printable(value.as_bytes()))
-}
-
-fn printable(bytes: &[u8]) -> String {
-    let visible = |byte: &u8| {
-        if byte.is_ascii_graphic() {
-            char::from(*byte)
-        } else {
-            '?'
-        }
-    };
-    bytes.iter().take(LONGEST_SHOWN).map(visible).collect()
+    let value = headers.get(name)?;
+    Some(printable(value.as_bytes(), SHOWN_LIMIT))
 }

@@ -46,7 +46,7 @@ pub fn quick() -> RefreshPolicy {
         retry: Duration::from_secs(3600),
         min_gap: Duration::from_millis(1),
         deadline: Duration::from_secs(3),
-        patience: Duration::from_secs(8),
+        request_timeout: Duration::from_secs(8),
         validity: Duration::from_secs(3600),
     }
 }
