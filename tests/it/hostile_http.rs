@@ -37,31 +37,14 @@ fn is_bare(answer: &Answer) -> bool {
 
 /// Every answer in what came back is whole and framed, and each to an HTTP request is JSON that no cache keeps.
 fn answers(bytes: &[u8]) -> Vec<Answer> {
-    let mut rest = bytes;
-    let mut found = Vec::new();
-    while !rest.is_empty() {
-        let end = rest
-            .windows(4)
-            .position(|window| window == b"\r\n\r\n")
-            .expect("a head")
-            + 4;
-        let head = String::from_utf8_lossy(&rest[..end]).into_owned();
-        let length = head.lines().find_map(|line| {
-            line.to_ascii_lowercase()
-                .strip_prefix("content-length:")
-                .map(|text| text.trim().parse::<usize>().expect("a number"))
-        });
-        let length = length.expect("a length");
-        let answer = Answer::parse(&rest[..end + length]);
-        if !is_bare(&answer) {
-            answer.json();
-            let cached = answer.header("cache-control");
-            assert_eq!(cached, Some("no-store"), "{}", answer.head);
-        }
-        found.push(answer);
-        rest = &rest[end + length..];
+    let all = Answer::all(bytes).expect("whole answers and nothing else");
+    for answer in all.iter().filter(|answer| !is_bare(answer)) {
+        assert!(answer.header("content-length").is_some(), "{}", answer.head);
+        answer.json();
+        let cached = answer.header("cache-control");
+        assert_eq!(cached, Some("no-store"), "{}", answer.head);
     }
-    found
+    all
 }
 
 #[test]

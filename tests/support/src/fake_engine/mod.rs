@@ -16,7 +16,6 @@ mod fault;
 mod front;
 mod gate;
 mod host;
-mod http;
 mod images;
 mod life;
 mod list;
@@ -32,6 +31,8 @@ mod sightings;
 #[cfg(test)]
 mod tests;
 mod verb;
+
+use crate::http;
 
 pub use controls::{Call, Controls};
 pub use engine::{ContainerView, FakeEngine, NewContainer};

@@ -11,6 +11,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
 use serde_json::{Value, json};
 
+use super::http::Wire;
+use super::http::blocking::{self, Blocking, Connection};
 use super::images::sha256_hex;
 use super::*;
 
@@ -59,34 +61,19 @@ fn open(socket: &Path, method: &str, path: &str, headers: &str, body: &str) -> U
 }
 
 fn say_with(socket: &Path, method: &str, path: &str, headers: &str, body: &str) -> Reply {
-    let mut stream = open(socket, method, path, headers, body);
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).expect("the engine answers");
-    let answer = String::from_utf8(answer).expect("answers are text");
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
-    let chunked = head.contains("Transfer-Encoding: chunked");
-    Reply {
-        status: status.unwrap_or(0),
-        body: if chunked {
-            unchunked(body)
-        } else {
-            body.to_owned()
+    let stream = open(socket, method, path, headers, body);
+    match Connection::new(stream).receive() {
+        Ok(answer) => Reply {
+            status: answer.status,
+            body: answer.body,
         },
+        // The engine has hung up.
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Reply {
+            status: 0,
+            body: String::new(),
+        },
+        Err(error) => panic!("{error}"),
     }
-}
-
-fn unchunked(mut rest: &str) -> String {
-    let mut body = String::new();
-    while let Some((size, after)) = rest.split_once("\r\n") {
-        let size = usize::from_str_radix(size, 16).expect("a chunk size");
-        if size == 0 {
-            break;
-        }
-        body.push_str(&after[..size]);
-        rest = &after[size + 2..];
-    }
-    body
 }
 
 fn say(engine: &FakeEngine, method: &str, path: &str) -> Reply {
@@ -503,17 +490,17 @@ fn serve_thing(
     token: Option<&str>,
     host: &str,
 ) {
-    let lines = BufReader::new(&stream).lines().map_while(Result::ok);
-    let head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
-    let path = head[0].split(' ').nth(1).unwrap_or_default().to_owned();
-    let sent = |wanted: &str| head.iter().any(|line| line == wanted);
+    let asked = blocking::request(&mut Wire::new(Blocking(&stream)));
+    let (head, _) = asked.expect("a request").expect("a request");
+    let (_, path) = head.request_line();
+    let sent = |wanted: &str| head.header("Authorization") == Some(wanted);
     let basic = base64::engine::general_purpose::STANDARD.encode("me:s?cret~~>");
     let (status, extra, body) = if path.starts_with("/token") {
-        match sent(&format!("Authorization: Basic {basic}")) {
+        match sent(&format!("Basic {basic}")) {
             true => (200, String::new(), json!({ "token": token }).to_string()),
             false => (401, String::new(), "{}".to_owned()),
         }
-    } else if token.is_some_and(|token| !sent(&format!("Authorization: Bearer {token}"))) {
+    } else if token.is_some_and(|token| !sent(&format!("Bearer {token}"))) {
         let challenge = format!("Bearer realm=\"http://{host}/token\",service=\"shelf\"");
         (
             401,
@@ -521,7 +508,7 @@ fn serve_thing(
             "{}".to_owned(),
         )
     } else {
-        match things.iter().find(|(at, _)| *at == path) {
+        match things.iter().find(|(at, _)| at == path) {
             Some((_, thing)) => (200, String::new(), thing.clone()),
             None => {
                 let error = json!({ "code": "MANIFEST_UNKNOWN", "message": "manifest unknown", "detail": path });
