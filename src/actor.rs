@@ -19,18 +19,14 @@ use crate::systemd::Heartbeat;
 /// How far past its budget an operation may go before it counts as wedged: a stop that began always ends.
 const OVERTIME: Duration = Duration::from_secs(60);
 
-/// Tells whether the client of a request is still there.
-pub type ClientGone = Box<dyn Fn() -> bool + Send>;
-
 /// One admitted operation on its way to the actor.
 pub struct Perform {
     /// What to do.
     pub ticket: Ticket,
     /// Its place among the waiting and the running.
     pub permit: OwnedSemaphorePermit,
-    /// Asked when its turn comes: one that has not started when its client is gone never starts.
-    pub client_gone: ClientGone,
-    /// Where the outcome goes. Not the mailbox's own reply: actix drops a queued message whose reply nobody awaits.
+    /// Where the outcome goes; closed when its client is gone, and one that has not started then never starts. Not the
+    /// mailbox's own reply: actix drops a queued message whose reply nobody awaits.
     pub reply: oneshot::Sender<Result<Done, Failure>>,
 }
 
@@ -112,7 +108,6 @@ async fn perform(
     let Perform {
         ticket,
         permit,
-        client_gone,
         reply,
     } = message;
     let outcome = if closing {
@@ -120,7 +115,7 @@ async fn perform(
             FailureKind::ShuttingDown,
             "not started: the agent is shutting down",
         ))
-    } else if reply.is_closed() || client_gone() {
+    } else if reply.is_closed() {
         Err(not_begun(
             FailureKind::Abandoned,
             "not started: the client was gone before its turn came",

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::access::Requester;
-use crate::actor::{ClientGone, ContainerActor, Drain, Perform};
+use crate::actor::{ContainerActor, Drain, Perform};
 use crate::audit::Rejection;
 use crate::domain::{ContainerName, Environment, ImageReference, Repository};
 use crate::operation::{
@@ -40,8 +40,6 @@ pub struct Submission {
     pub environment_asked: Option<Environment>,
     /// When the request arrived.
     pub arrived: Instant,
-    /// Whether its client has left.
-    pub client_gone: ClientGone,
 }
 
 impl Agent {
@@ -90,7 +88,6 @@ impl Agent {
             cf_ray,
             environment_asked,
             arrived,
-            client_gone,
         } = submission;
         if self.closing.load(Ordering::Acquire) {
             return Err(refused(
@@ -117,7 +114,6 @@ impl Agent {
         self.actor.do_send(Perform {
             ticket,
             permit,
-            client_gone,
             reply,
         });
         outcome.await.unwrap_or_else(|_| {

@@ -1,7 +1,7 @@
 //! A registry that speaks the distribution protocol over plain HTTP on loopback, and misbehaves when told to.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -11,6 +11,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
+use crate::http::Wire;
+use crate::http::blocking::{self, Blocking};
 use crate::images::{self, BuiltImage};
 
 /// The bearer token that the token server gives.
@@ -331,35 +333,16 @@ impl Reply {
 }
 
 fn serve(shared: &Shared, stream: &TcpStream) -> std::io::Result<()> {
-    let mut reader = BufReader::new(stream);
-    loop {
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            if reader.read_line(&mut head)? == 0 {
-                return Ok(());
-            }
-        }
-        let header = |name: &str| {
-            let mut lines = head.lines().filter_map(|line| line.split_once(':'));
-            lines
-                .find(|(key, _)| key.eq_ignore_ascii_case(name))
-                .map(|(_, value)| value.trim())
-        };
-        let length = header("content-length")
-            .and_then(|text| text.parse().ok())
-            .unwrap_or(0);
-        reader.by_ref().take(length).read_to_end(&mut Vec::new())?;
-        let mut words = head.split(' ');
-        let (method, target) = (
-            words.next().unwrap_or_default(),
-            words.next().unwrap_or_default(),
-        );
+    let mut wire = Wire::new(Blocking(stream));
+    while let Some((head, _)) = blocking::request(&mut wire)? {
+        let (method, target) = head.request_line();
         let path = target.split('?').next().unwrap_or_default();
-        let (reply, fault) = shared.ask(method, path, header("authorization"));
+        let (reply, fault) = shared.ask(method, path, head.header("authorization"));
         if !write(shared, stream, &reply, method == "HEAD", fault)? {
             return Ok(());
         }
     }
+    Ok(())
 }
 
 fn answer(shared: &Shared, method: &str, path: &str, authorization: Option<&str>) -> Reply {

@@ -17,7 +17,6 @@ mod fault;
 mod front;
 mod gate;
 mod host;
-mod http;
 mod images;
 mod life;
 mod list;
@@ -33,6 +32,8 @@ mod sightings;
 #[cfg(test)]
 mod tests;
 mod verb;
+
+use crate::http;
 
 pub use controls::{Call, Controls};
 pub use engine::{ContainerView, FakeEngine, NewContainer};

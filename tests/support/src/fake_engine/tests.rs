@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
 use serde_json::{Value, json};
 
+use super::http::blocking::Connection;
 use super::*;
 use crate::images::{self, BuiltImage, ImageSpec};
 use crate::registry::Registry;
@@ -59,34 +60,19 @@ fn open(socket: &Path, method: &str, path: &str, headers: &str, body: &str) -> U
 }
 
 fn say_with(socket: &Path, method: &str, path: &str, headers: &str, body: &str) -> Reply {
-    let mut stream = open(socket, method, path, headers, body);
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).expect("the engine answers");
-    let answer = String::from_utf8(answer).expect("answers are text");
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
-    let chunked = head.contains("Transfer-Encoding: chunked");
-    Reply {
-        status: status.unwrap_or(0),
-        body: if chunked {
-            unchunked(body)
-        } else {
-            body.to_owned()
+    let stream = open(socket, method, path, headers, body);
+    match Connection::new(stream).receive() {
+        Ok(answer) => Reply {
+            status: answer.status,
+            body: answer.body,
         },
+        // The engine has hung up.
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Reply {
+            status: 0,
+            body: String::new(),
+        },
+        Err(error) => panic!("{error}"),
     }
-}
-
-fn unchunked(mut rest: &str) -> String {
-    let mut body = String::new();
-    while let Some((size, after)) = rest.split_once("\r\n") {
-        let size = usize::from_str_radix(size, 16).expect("a chunk size");
-        if size == 0 {
-            break;
-        }
-        body.push_str(&after[..size]);
-        rest = &after[size + 2..];
-    }
-    body
 }
 
 fn say(engine: &FakeEngine, method: &str, path: &str) -> Reply {
