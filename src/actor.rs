@@ -12,7 +12,7 @@ use actix::prelude::*;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::operation::{
-    Context as Operations, Done, Failure, FailureKind, Run, RuntimeState, Ticket,
+    Context as Operations, Ended, Failure, FailureKind, Run, RuntimeState, Ticket,
 };
 use crate::systemd::Heartbeat;
 
@@ -27,7 +27,7 @@ pub struct Perform {
     pub permit: OwnedSemaphorePermit,
     /// Where the outcome goes; closed when its client is gone, and one that has not started then never starts. Not the
     /// mailbox's own reply: actix drops a queued message whose reply nobody awaits.
-    pub reply: oneshot::Sender<Result<Done, Failure>>,
+    pub reply: oneshot::Sender<Ended>,
 }
 
 impl Message for Perform {
@@ -110,32 +110,25 @@ async fn perform(
         permit,
         reply,
     } = message;
-    let outcome = if closing {
-        Err(not_begun(
+    let ended = if closing {
+        let failure = not_begun(
             FailureKind::ShuttingDown,
             "not started: the agent is shutting down",
-        ))
+        );
+        Run::not_begun(&operations, &ticket, failure).await
     } else if reply.is_closed() {
-        Err(not_begun(
+        let failure = not_begun(
             FailureKind::Abandoned,
             "not started: the client was gone before its turn came",
-        ))
+        );
+        Run::not_begun(&operations, &ticket, failure).await
     } else {
         let limit = ticket.arrived + operations.rules.budget + OVERTIME;
         beating(&heartbeat, limit, Run::perform(&operations, &ticket)).await
     };
-    if let Err(failure) = &outcome
-        && failure.step.is_none()
-        && matches!(
-            failure.kind,
-            FailureKind::ShuttingDown | FailureKind::Abandoned
-        )
-    {
-        Run::not_begun(&operations, &ticket, failure).await;
-    }
     // The place is free before the answer is out, so that the client's next request finds it free.
     drop(permit);
-    if reply.send(outcome).is_err() {
+    if reply.send(ended).is_err() {
         log::warn!(
             "operation={} {} ended after its client had left",
             ticket.id,

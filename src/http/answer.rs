@@ -1,5 +1,6 @@
 //! What answers look like: the contract's fields as JSON, kept by no cache.
 
+use std::fmt::Display;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -7,6 +8,7 @@ use actix_web::HttpResponse;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::web::Bytes;
 use serde::Serialize;
 
@@ -57,6 +59,14 @@ pub(super) fn done(agent: &Agent, done: &Done) -> HttpResponse {
         }),
     };
     json(StatusCode::OK, body.expect("structs of text serialise"))
+}
+
+/// Adds a header to the answer of an operation, if there is something to say.
+pub(super) fn name(response: &mut HttpResponse, header: &HeaderName, value: Option<impl Display>) {
+    // An id and a hash are plain ASCII.
+    if let Some(value) = value.and_then(|value| HeaderValue::try_from(value.to_string()).ok()) {
+        response.headers_mut().insert(header.clone(), value);
+    }
 }
 
 /// The contract's failure reply.

@@ -1,14 +1,20 @@
 //! Parse, hand to the agent, answer. The guard has read the body and records what is rejected.
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
+use actix_web::http::header::HeaderName;
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
 
 use super::error::ApiError;
 use super::guard::Admitted;
 use super::{AppState, answer, body};
 use crate::agent::Submission;
 use crate::domain::Environment;
-use crate::operation::Request;
+use crate::operation::{Ended, Request};
+
+/// Finds the operation in the log and in the trail.
+static OPERATION: HeaderName = HeaderName::from_static("dreichor-operation");
+/// `SEQ:HASH` of the record of its outcome: whoever keeps it can prove that the record is still there.
+static AUDIT_HEAD: HeaderName = HeaderName::from_static("dreichor-audit-head");
 
 /// POST /v1/deploy
 pub(super) async fn deploy(
@@ -86,7 +92,18 @@ async fn submit(
         environment_asked,
         arrived: admitted.arrived,
     };
-    let outcome = state.agent.submit(submission).await;
-    let done = outcome.map_err(ApiError::Failed)?;
-    Ok(answer::done(&state.agent, &done))
+    let Ended {
+        operation,
+        audit_head,
+        result,
+    } = state.agent.submit(submission).await;
+    let mut response = match result {
+        Ok(done) => answer::done(&state.agent, &done),
+        // As an error, so that the guard records it: there is no operation that tells of it.
+        Err(failure) if operation.is_none() => return Err(ApiError::Failed(failure)),
+        Err(failure) => ApiError::Failed(failure).error_response(),
+    };
+    answer::name(&mut response, &OPERATION, operation);
+    answer::name(&mut response, &AUDIT_HEAD, audit_head);
+    Ok(response)
 }

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use dreichor_test_support::images::digest;
 use serde_json::{Value, json};
 
-use crate::harness::World;
+use crate::harness::{Answer, World};
 
 with_both_runtimes!(
     a_deploy_answers_the_contracts_fields,
@@ -15,6 +16,7 @@ with_both_runtimes!(
     environment_is_informational,
     real_curl_gets_the_contracts_answers,
     defaults_are_host_network_and_unless_stopped,
+    the_answer_to_an_operation_names_it_and_the_record_of_its_outcome,
 );
 
 fn a_deploy_answers_the_contracts_fields(world: World) {
@@ -231,4 +233,39 @@ fn text(value: &Value) -> String {
 
 fn strings(value: &Value) -> Vec<String> {
     value.as_array().into_iter().flatten().map(text).collect()
+}
+
+/// The operation and the head that an answer names are those of the last record.
+fn assert_names_its_record(world: &World, answer: &Answer) {
+    let trail = std::fs::read_to_string(world.path("state/audit.jsonl")).expect("a trail");
+    let last = trail.lines().last().expect("a record");
+    let record: Value = serde_json::from_str(last).expect("JSON");
+    assert_eq!(record["event"], "operation_ended");
+    let digest = digest(format!("{last}\n").as_bytes());
+    let head = format!("{}:{}", record["seq"], digest.trim_start_matches("sha256:"));
+    assert_eq!(answer.header("dreichor-audit-head"), Some(&*head));
+    assert_eq!(
+        answer.header("dreichor-operation"),
+        record["operation"].as_str()
+    );
+}
+
+fn the_answer_to_an_operation_names_it_and_the_record_of_its_outcome(world: World) {
+    world.push_runtime("1.0.0");
+    let agent = world.agent();
+    let deployed = agent.deploy(&world.image("1.0.0"));
+    assert_eq!(deployed.status, 200);
+    assert_names_its_record(&world, &deployed);
+    let failed = agent.deploy(&world.image("missing"));
+    assert_eq!(failed.status, 502, "{}", failed.body);
+    assert_names_its_record(&world, &failed);
+    let stopped = agent.stop();
+    assert_eq!(stopped.status, 200);
+    assert_names_its_record(&world, &stopped);
+    // No operation is made of these.
+    let refused = agent.deploy("elsewhere/runtime:1");
+    for answer in [agent.status_answer(), refused] {
+        assert_eq!(answer.header("dreichor-operation"), None);
+        assert_eq!(answer.header("dreichor-audit-head"), None);
+    }
 }
