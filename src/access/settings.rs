@@ -93,6 +93,20 @@ impl AccessSettings {
     }
 }
 
+impl AccessSettings {
+    /// What tells two sets of checks apart, the hashes of pinned secrets among it: for a keyed fingerprint only.
+    #[must_use]
+    pub fn fingerprinted(&self) -> String {
+        let Self {
+            pinned,
+            assertion,
+            headers_required,
+        } = self;
+        let pinned = pinned.as_ref().map(PinnedTokens::fingerprinted);
+        format!("{pinned:?} {assertion:?} {headers_required}")
+    }
+}
+
 /// Looks variables up and collects what is wrong with them.
 struct Reader<L> {
     lookup: L,
