@@ -126,7 +126,7 @@ fn the_benchmark_shows_every_figure() {
         "resident MiB, idle",
         "resident MiB after 2,000 requests",
         "wake-ups a second, idle",
-        "open connections, the agent",
+        "idle connections, the agent",
         "Growth of the trail",
         "goals met",
     ] {

@@ -12,6 +12,8 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 const LONGEST_HEAD: usize = 64 * 1024;
 const READ_SIZE: usize = 16 * 1024;
+/// The first byte of a client that speaks TLS.
+const TLS_HANDSHAKE: u8 = 0x16;
 
 /// The start line and headers of a request or of an answer.
 #[derive(Clone, Debug)]
@@ -196,6 +198,10 @@ impl<R: AsyncRead + Unpin> Wire<R> {
             }
             if self.ahead.len() > LONGEST_HEAD {
                 return Err(malformed("head: too long"));
+            }
+            // An engine tries TLS first, and waits ten seconds for an answer to it.
+            if self.ahead.first() == Some(&TLS_HANDSHAKE) {
+                return Err(malformed("head: TLS"));
             }
             if !self.fill().await? {
                 return if self.ahead.is_empty() {
