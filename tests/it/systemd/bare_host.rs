@@ -24,6 +24,7 @@ fn a_bare_host_becomes_dev_and_prod_that_never_touch_each_other() {
     host.furnish("prod");
     host.ok("dreichor-deploy-agent-setup install prod");
     the_units_are_sound(&host);
+    a_check_sees_what_the_service_sees(&host);
     each_deploys_its_own(&host);
     neither_agent_sees_the_other_environment(&host);
     a_login_reaches_the_pull(&host);
@@ -62,6 +63,64 @@ fn an_environment_is_set_up_once(host: &Host) {
     let acts: Vec<_> = acts.filter(|act| !act.contains(" check ")).collect();
     assert_eq!(acts, Vec::<&str>::new(), "a second run does nothing");
     assert_eq!(host.property("dev", "MainPID"), before);
+    host.ok(&format!("systemctl restart {}", unit("dev")));
+}
+
+/// What root can see and the unit cannot is found by the check that runs as the unit, and by no other.
+fn a_check_sees_what_the_service_sees(host: &Host) {
+    let check = "dreichor-deploy-agent-setup check dev";
+    let said = host.ok(check);
+    assert!(
+        said.contains("ok: a deploy would find everything"),
+        "{said}"
+    );
+    assert!(said.contains("in use by the agent that runs"), "{said}");
+    let file = "/opt/dreichor/dev/deploy-agent/.env";
+    host.ok(&format!(
+        "cp {file} /srv/kept.env && mkdir -p /home/audit /srv/audit && echo AUDIT_EVENTS_PATH=/home/audit >>{file}"
+    ));
+    host.ok(&format!("deploy-agent check --env-file {file}"));
+    let (code, said) = host.said(check);
+    assert_eq!(code, 1, "{said}");
+    assert!(
+        said.contains("problem: AUDIT_EVENTS_PATH /home/audit"),
+        "{said}"
+    );
+    host.ok(&format!(
+        "cp /srv/kept.env {file} && chmod 755 /opt/dreichor/dev/deploy-agent/state"
+    ));
+    let (code, said) = host.said(check);
+    assert_eq!(code, 1, "{said}");
+    assert!(
+        said.contains("problem: STATE_DIRECTORY") && said.contains("mode 0755"),
+        "{said}"
+    );
+    host.ok("chmod 700 /opt/dreichor/dev/deploy-agent/state");
+    host.ok(&format!("echo export PORT=3005 >>{file}"));
+    let (code, said) = host.said(check);
+    assert_eq!(code, 78, "{said}");
+    assert!(said.contains("begins with export"), "{said}");
+    host.ok(&format!("cp /srv/kept.env {file}"));
+    host.ok(check);
+    let units = host.ok("systemctl list-units --all --no-legend 'dreichor-deploy-agent-check*'");
+    assert_eq!(units, "", "the check leaves no unit behind");
+    the_agent_waits_for_the_disks_of_its_binds(host, file);
+}
+
+/// A directory that is not there yet ends no agent; its disk is waited for.
+fn the_agent_waits_for_the_disks_of_its_binds(host: &Host, file: &str) {
+    host.ok(&format!("echo AUDIT_EVENTS_PATH=/srv/disk/audit >>{file}"));
+    let said = host.ok("dreichor-deploy-agent-setup install dev");
+    assert!(said.contains("/srv/disk/audit"), "{said}");
+    let after = host.property("dev", "After");
+    assert!(after.contains("srv-disk.mount"), "{after}");
+    host.ok(&format!("systemctl restart {}", unit("dev")));
+    assert_eq!(host.property("dev", "ActiveState"), "active");
+    host.ok(&format!(
+        "cp /srv/kept.env {file} && dreichor-deploy-agent-setup install dev"
+    ));
+    let after = host.property("dev", "After");
+    assert!(!after.contains("srv-disk.mount"), "{after}");
     host.ok(&format!("systemctl restart {}", unit("dev")));
 }
 
