@@ -1,9 +1,12 @@
 //! Everything under `examples/` is run here as its reader would run it.
 
+mod act;
+mod by_hand;
 mod operator;
-mod pipeline;
+mod runner;
 mod stub;
 mod workflow;
+mod workflow_answers;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,9 +15,9 @@ use crate::harness::{self, CLIENT_ID, CLIENT_SECRET, World};
 
 /// What an example said, and whether it ended well.
 #[derive(Debug)]
-struct Said {
-    code: Option<i32>,
-    text: String,
+pub struct Said {
+    pub code: Option<i32>,
+    pub text: String,
 }
 
 fn root() -> &'static Path {
@@ -25,7 +28,8 @@ fn root() -> &'static Path {
 fn run(command: &mut Command, curl_log: &Path) -> Said {
     let bin = curl_that_logs(curl_log);
     let path = format!("{}:/usr/local/bin:/usr/bin:/bin", bin.display());
-    let output = command.env("PATH", path).output().expect("bash runs");
+    let output = command.env("PATH", path).output();
+    let output = output.expect("it starts; ./tests/run installs what tests call");
     let said = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&said).into_owned();
     let arguments = std::fs::read_to_string(curl_log).unwrap_or_default();

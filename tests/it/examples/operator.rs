@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 
-use super::stub::{self, LOGIN_PAGE};
+use super::stub::{Canned, LOGIN_PAGE, Stub};
 use super::{CLIENT_ID, CLIENT_SECRET, Said, root, run, world};
 use crate::harness::{self, World, free_port};
 
@@ -78,11 +78,11 @@ fn the_operators_script_asks_deploys_and_stops_on_the_real_engine() {
 #[test]
 fn the_operators_script_tells_what_is_not_the_agent() {
     let world = world(harness::Kind::Fake);
-    let page = LOGIN_PAGE.to_owned();
-    let login = stub::serve(vec![
-        ("/v1/status", "200 OK", "text/html", page.clone()),
-        ("/v1/stop", "302 Found", "text/html", page),
+    let login = Stub::serve(vec![
+        Canned::new("/v1/status", "200 OK", "text/html", LOGIN_PAGE),
+        Canned::new("/v1/stop", "302 Found", "text/html", LOGIN_PAGE),
     ]);
+    let login = login.port;
     for (port, words, says) in [
         (free_port(), &["dev", "status"], "no answer"),
         (login, &["dev", "status"], "not the agent's answer"),
