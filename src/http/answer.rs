@@ -94,7 +94,8 @@ impl Refusal {
         match self {
             Self::Denied(denied) => denied.reason(),
             Self::ContentType => {
-                "the header Content-Type must be application/json; nothing was changed".into()
+                "add the header Content-Type: application/json, also to a request without a body; nothing was changed"
+                    .into()
             }
             Self::NotFound => {
                 "no such route; there are POST /v1/deploy, GET /v1/status and POST /v1/stop".into()
