@@ -1,5 +1,19 @@
 //! Everything under `examples/` is run here as its reader would run it.
 
+/// Makes a test of each scenario for each runner.
+macro_rules! by_each_runner {
+    ($($name:ident),+ $(,)?) => {
+        mod by_hand {
+            use super::Runner;
+            $(#[test] fn $name() { super::$name(Runner::ByHand); })+
+        }
+        mod by_act {
+            use super::Runner;
+            $(#[test] fn $name() { super::$name(Runner::Act); })+
+        }
+    };
+}
+
 mod act;
 mod by_hand;
 mod operator;
@@ -7,6 +21,7 @@ mod runner;
 mod stub;
 mod workflow;
 mod workflow_answers;
+mod workflow_input;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -9,38 +9,22 @@ use super::workflow::{AFTER_FAILURE, BEFORE, STOP};
 const REPOSITORY: &str = "127.0.0.1:5000/runtime";
 const IMAGE: &str = "127.0.0.1:5000/runtime:1.0.0";
 
-/// Makes a test of each scenario for each runner.
-macro_rules! by_each_runner {
-    ($($name:ident),+ $(,)?) => {
-        mod by_hand {
-            use super::Runner;
-            $(#[test] fn $name() { super::$name(Runner::ByHand); })+
-        }
-        mod by_act {
-            use super::Runner;
-            $(#[test] fn $name() { super::$name(Runner::Act); })+
-        }
-    };
-}
-
 by_each_runner!(
     what_is_not_the_agent_is_recognised,
     refusals_come_with_their_reason,
     an_answer_cannot_give_the_runner_commands,
     operation_and_audit_head_are_shown,
     a_status_that_shows_something_else_fails_it_and_a_smoke_run_still_stops,
-    what_was_pasted_is_trimmed_or_refused_by_name,
-    the_agent_is_told_who_asks,
 );
 
-fn run(runner: Runner, stub: &Stub, change: impl FnOnce(&mut Dispatch)) -> Outcome {
+pub fn run(runner: Runner, stub: &Stub, change: impl FnOnce(&mut Dispatch)) -> Outcome {
     let mut asked = Dispatch::new(runner, stub.url(), REPOSITORY, "1.0.0");
     change(&mut asked);
     let directory = tempfile::tempdir().expect("a directory");
     asked.run(directory.path())
 }
 
-fn fails(outcome: &Outcome, step: &str, says: &[&str]) {
+pub fn fails(outcome: &Outcome, step: &str, says: &[&str]) {
     let (failed, said) = outcome.failure();
     assert_eq!(failed, step, "{said}");
     for word in says.iter().chain(&["::error::"]) {
@@ -54,12 +38,12 @@ fn nothing_runs() -> Canned {
     Canned::json("/v1/status", "200 OK", &body)
 }
 
-fn deployed() -> Canned {
+pub fn deployed() -> Canned {
     let body = json!({"status": "deployed", "container_name": "x-dev", "image": IMAGE, "environment": "dev"});
     Canned::json("/v1/deploy", "200 OK", &body)
 }
 
-fn runs() -> Value {
+pub fn runs() -> Value {
     json!({"container_name": "x-dev", "running": true, "image": IMAGE, "started_at": "2026-11-01T10:00:00.5Z"})
 }
 
@@ -71,7 +55,8 @@ fn error(status: &'static str, reason: &str) -> Canned {
 fn what_is_not_the_agent_is_recognised(runner: Runner) {
     let page = |status| (status, "text/html", LOGIN_PAGE);
     let json = |body| ("200 OK", "application/json", body);
-    let cases: [((&'static str, &str, &str), &[&str]); 6] = [
+    type Page = (&'static str, &'static str, &'static str);
+    let cases: [(Page, &[&str]); 6] = [
         (page("200 OK"), &["no JSON", "login page"]),
         (page("302 Found"), &["302", "redirect"]),
         (page("403 Forbidden"), &["403", "no JSON"]),
@@ -203,97 +188,4 @@ fn a_status_that_shows_something_else_fails_it_and_a_smoke_run_still_stops(runne
         fails(&outcome, "Verify", &["the status shows something else"]);
         assert_eq!(outcome.ran().last(), Some(&STOP));
     }
-}
-
-fn what_was_pasted_is_trimmed_or_refused_by_name(runner: Runner) {
-    let stub = Stub::serve(vec![
-        deployed(),
-        Canned::json("/v1/status", "200 OK", &runs()),
-    ]);
-    let outcome = run(runner, &stub, |asked| {
-        asked.agent_url = format!(" {}//\n", asked.agent_url);
-        asked.client_id += "\r\n";
-        asked.client_secret = format!("\t {} \n\n", asked.client_secret);
-    });
-    assert!(outcome.succeeded(), "{outcome:?}");
-    for head in stub.heads() {
-        let token = format!("\r\nCF-Access-Client-Id: {}\r\n", super::CLIENT_ID);
-        assert!(head.contains(&token), "{head}");
-        let token = format!("CF-Access-Client-Secret: {}", super::CLIENT_SECRET);
-        assert!(head.lines().any(|line| line == token), "{head}");
-        assert!(head.contains(" /v1/"), "{head}");
-    }
-    let heard = stub.heads().len();
-
-    type Change = fn(&mut Dispatch);
-    let refused: [(Change, &str); 9] = [
-        (
-            |asked| asked.client_id.clear(),
-            "CF_ACCESS_CLIENT_ID is not set",
-        ),
-        (
-            |asked| asked.client_secret = " \n".to_owned(),
-            "CF_ACCESS_CLIENT_SECRET is not set",
-        ),
-        (
-            |asked| asked.agent_url.clear(),
-            "DEPLOY_AGENT_URL is not set",
-        ),
-        (
-            |asked| asked.client_secret.insert(3, '\n'),
-            "the secret CF_ACCESS_CLIENT_SECRET",
-        ),
-        (
-            |asked| asked.client_id.insert_str(2, "\r\nX: y"),
-            "the secret CF_ACCESS_CLIENT_ID",
-        ),
-        (
-            |asked| asked.client_secret = format!("\"{}\"", asked.client_secret),
-            "the secret CF_ACCESS_CLIENT_SECRET",
-        ),
-        (
-            |asked| asked.client_id = format!("CF-Access-Client-Id: {}", asked.client_id),
-            "the secret CF_ACCESS_CLIENT_ID",
-        ),
-        (|asked| asked.agent_url += "/v1/deploy", "without a path"),
-        (
-            |asked| asked.agent_url = "http://deploy-prod.example.com".to_owned(),
-            "https://",
-        ),
-    ];
-    for (change, says) in refused {
-        fails(&run(runner, &stub, change), "Prepare", &[says]);
-    }
-    assert_eq!(stub.heads().len(), heard, "nothing was sent");
-}
-
-fn the_agent_is_told_who_asks(runner: Runner) {
-    let stub = Stub::serve(vec![
-        deployed(),
-        Canned::json("/v1/status", "200 OK", &runs()),
-    ]);
-    let hostile = "dependabot[bot]\"; é";
-    let outcome = run(runner, &stub, |asked| asked.actor = hostile.to_owned());
-    assert!(outcome.succeeded(), "{outcome:?}");
-    for head in stub.heads() {
-        let agent = head
-            .lines()
-            .find_map(|line| line.strip_prefix("User-Agent: "));
-        let agent = agent.expect("it says who it is");
-        assert!(agent.starts_with("github-actions (run="), "{agent}");
-        for part in [
-            "; attempt=1; ",
-            "; actor=dependabot_bot__; __; ",
-            "; repository=ceerkle/dreichor-trading)",
-        ] {
-            assert!(agent.contains(part), "{part}: {agent}");
-        }
-    }
-    let outcome = run(runner, &stub, |asked| asked.actor = "a".repeat(300));
-    assert!(outcome.succeeded(), "{outcome:?}");
-    let last = stub.heads().pop().expect("asked");
-    let agent = last
-        .lines()
-        .find_map(|line| line.strip_prefix("User-Agent: "));
-    assert_eq!(agent.map(str::len), Some(250));
 }
