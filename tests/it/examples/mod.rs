@@ -59,17 +59,21 @@ fn run(command: &mut Command, curl_log: &Path) -> Said {
 
 /// A directory with a `curl` that writes down its arguments before it is the real one.
 fn curl_that_logs(log: &Path) -> PathBuf {
-    use std::os::unix::fs::PermissionsExt;
     let bin = log.with_extension("bin");
-    std::fs::create_dir_all(&bin).expect("made");
     let script = format!(
         "#!/bin/sh\necho \"$@\" >>'{}'\nexec /usr/bin/curl \"$@\"\n",
         log.display()
     );
-    let curl = bin.join("curl");
-    std::fs::write(&curl, script).expect("written");
-    std::fs::set_permissions(&curl, PermissionsExt::from_mode(0o755)).expect("executable");
+    put_program(&bin, "curl", &script);
     bin
+}
+
+fn put_program(bin: &Path, name: &str, script: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::create_dir_all(bin).expect("made");
+    let program = bin.join(name);
+    std::fs::write(&program, script).expect("written");
+    std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).expect("executable");
 }
 
 /// A world with two good images and what fails.
