@@ -1,11 +1,13 @@
 //! What a pipeline sees differently.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::world;
-use crate::harness::{Agent, Answer, Kind, World, contract_headers, until};
+use crate::harness::{Agent, Answer, Kind, World, contract_headers, request_bytes, until};
 
 const ROUTES: [(&str, &str); 3] = [
     ("POST", "/v1/deploy"),
@@ -236,6 +238,23 @@ fn deploys_wait_in_a_queue_and_a_status_waits_for_nothing() {
     let ends = world.events("operation_ended");
     let starts = world.events("operation_started");
     assert!(starts[1]["seq"].as_u64() > ends[0]["seq"].as_u64());
+}
+
+#[test]
+fn a_connection_carries_one_request() {
+    let world = world(Kind::Fake);
+    let _agent = world.agent();
+    let request = request_bytes("GET", "/v1/status", &contract_headers(), "");
+    let request = String::from_utf8_lossy(&request).replace("Connection: close\r\n", "");
+    let mut stream = TcpStream::connect(("127.0.0.1", world.port)).expect("connected");
+    let timeout = Some(Duration::from_secs(10));
+    stream.set_read_timeout(timeout).expect("a timeout");
+    stream.write_all(request.repeat(2).as_bytes()).expect("sent");
+    let mut said = String::new();
+    // Ends with the connection, and not with the timeout.
+    stream.read_to_string(&mut said).expect("closed");
+    assert_eq!(said.matches("HTTP/1.1 200").count(), 1, "{said}");
+    assert!(said.to_lowercase().contains("connection: close"), "{said}");
 }
 
 #[test]
