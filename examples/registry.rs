@@ -1,10 +1,12 @@
-//! Serves sample runtime images from memory: `registry REPOSITORY`, for `examples/quickstart`.
+//! Serves sample runtime images from memory, and a port that stands for PostgreSQL: `registry REPOSITORY`, for
+//! `examples/quickstart`. 1.0.x stay, 2.0.0 exits once it is ready and is brought back, as today's runtime does.
 //!
-//! Prints its port, then serves until its standard input ends.
+//! Prints the registry's port and the database's, then serves until its standard input ends.
 
 use std::io::Read;
 
-use dreichor_test_support::images::ImageSpec;
+use dreichor_test_support::database::Database;
+use dreichor_test_support::images::{ImageSpec, Runtime};
 use dreichor_test_support::registry::Registry;
 
 fn main() -> std::io::Result<()> {
@@ -12,10 +14,16 @@ fn main() -> std::io::Result<()> {
         .nth(1)
         .unwrap_or_else(|| "dreichor/runtime".to_owned());
     let registry = Registry::start();
-    for (tag, mode) in [("1.0.0", "run"), ("1.0.1", "run"), ("1.0.2", "crash")] {
-        let image = ImageSpec::mode(&[mode]).salt(tag).build();
+    let runtimes = [
+        ("1.0.0", Runtime::Serves),
+        ("1.0.1", Runtime::Serves),
+        ("2.0.0", Runtime::Loops),
+    ];
+    for (tag, runtime) in runtimes {
+        let image = ImageSpec::runtime(runtime).salt(tag).build();
         registry.put(&repository, tag, &image);
     }
-    println!("{}", registry.port());
+    let database = Database::start();
+    println!("{} {}", registry.port(), database.port());
     std::io::stdin().read_to_end(&mut Vec::new()).map(drop)
 }

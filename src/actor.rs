@@ -12,15 +12,12 @@ use actix::prelude::*;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::operation::{
-    Context as Operations, Done, Failure, FailureKind, Run, RuntimeState, Ticket,
+    Context as Operations, Ended, Failure, FailureKind, Run, RuntimeState, Ticket,
 };
 use crate::systemd::Heartbeat;
 
 /// How far past its budget an operation may go before it counts as wedged: a stop that began always ends.
 const OVERTIME: Duration = Duration::from_secs(60);
-
-/// Tells whether the client of a request is still there.
-pub type ClientGone = Box<dyn Fn() -> bool + Send>;
 
 /// One admitted operation on its way to the actor.
 pub struct Perform {
@@ -28,10 +25,9 @@ pub struct Perform {
     pub ticket: Ticket,
     /// Its place among the waiting and the running.
     pub permit: OwnedSemaphorePermit,
-    /// Asked when its turn comes: one that has not started when its client is gone never starts.
-    pub client_gone: ClientGone,
-    /// Where the outcome goes. Not the mailbox's own reply: actix drops a queued message whose reply nobody awaits.
-    pub reply: oneshot::Sender<Result<Done, Failure>>,
+    /// Where the outcome goes; closed when its client is gone, and one that has not started then never starts. Not the
+    /// mailbox's own reply: actix drops a queued message whose reply nobody awaits.
+    pub reply: oneshot::Sender<Ended>,
 }
 
 impl Message for Perform {
@@ -112,35 +108,27 @@ async fn perform(
     let Perform {
         ticket,
         permit,
-        client_gone,
         reply,
     } = message;
-    let outcome = if closing {
-        Err(not_begun(
+    let ended = if closing {
+        let failure = not_begun(
             FailureKind::ShuttingDown,
             "not started: the agent is shutting down",
-        ))
-    } else if reply.is_closed() || client_gone() {
-        Err(not_begun(
+        );
+        Run::not_begun(&operations, &ticket, failure).await
+    } else if reply.is_closed() {
+        let failure = not_begun(
             FailureKind::Abandoned,
             "not started: the client was gone before its turn came",
-        ))
+        );
+        Run::not_begun(&operations, &ticket, failure).await
     } else {
         let limit = ticket.arrived + operations.rules.budget + OVERTIME;
         beating(&heartbeat, limit, Run::perform(&operations, &ticket)).await
     };
-    if let Err(failure) = &outcome
-        && failure.step.is_none()
-        && matches!(
-            failure.kind,
-            FailureKind::ShuttingDown | FailureKind::Abandoned
-        )
-    {
-        Run::not_begun(&operations, &ticket, failure).await;
-    }
     // The place is free before the answer is out, so that the client's next request finds it free.
     drop(permit);
-    if reply.send(outcome).is_err() {
+    if reply.send(ended).is_err() {
         log::warn!(
             "operation={} {} ended after its client had left",
             ticket.id,

@@ -9,11 +9,11 @@ use bytes::Bytes;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::access::Requester;
-use crate::actor::{ClientGone, ContainerActor, Drain, Perform};
+use crate::actor::{ContainerActor, Drain, Perform};
 use crate::audit::Rejection;
 use crate::domain::{ContainerName, Environment, ImageReference, Repository};
 use crate::operation::{
-    Context as Operations, Done, Failure, FailureKind, Request, RuntimeState, Ticket,
+    Context as Operations, Ended, Failure, FailureKind, Request, RuntimeState, Ticket,
 };
 use crate::systemd::Heartbeat;
 use crate::view::{RuntimeView, StaleView};
@@ -40,8 +40,6 @@ pub struct Submission {
     pub environment_asked: Option<Environment>,
     /// When the request arrived.
     pub arrived: Instant,
-    /// Whether its client has left.
-    pub client_gone: ClientGone,
 }
 
 impl Agent {
@@ -81,25 +79,23 @@ impl Agent {
     /// Queues an operation and waits for its outcome. Dropping the future lets go of the answer only: a started
     /// operation goes on, one that has not started never will.
     ///
-    /// # Errors
-    /// The operation's failure, or why it was not admitted.
-    pub async fn submit(&self, submission: Submission) -> Result<Done, Failure> {
+    /// What was not admitted ends as a failure without an operation.
+    pub async fn submit(&self, submission: Submission) -> Ended {
         let Submission {
             request,
             requester,
             cf_ray,
             environment_asked,
             arrived,
-            client_gone,
         } = submission;
         if self.closing.load(Ordering::Acquire) {
-            return Err(refused(
+            return not_admitted(refused(
                 FailureKind::ShuttingDown,
                 "not started: the agent is shutting down",
             ));
         }
         let Ok(permit) = Arc::clone(&self.admission).try_acquire_owned() else {
-            return Err(refused(
+            return not_admitted(refused(
                 FailureKind::QueueFull,
                 "not started: too many operations are waiting; try again when they have ended",
             ));
@@ -112,17 +108,18 @@ impl Agent {
             environment_asked,
             arrived,
         };
+        let operation = ticket.id.clone();
         let (reply, outcome) = oneshot::channel();
         // Not `send`: actix silently drops a queued message whose reply nobody awaits.
         self.actor.do_send(Perform {
             ticket,
             permit,
-            client_gone,
             reply,
         });
         outcome.await.unwrap_or_else(|_| {
             let reason = "the agent failed while the operation was queued or running; the state of the runtime container is unknown, read the status";
-            Err(Failure { kind: FailureKind::Panicked, step: None, reason: reason.to_owned(), state: RuntimeState::Unknown, unknown: true })
+            let failure = Failure { kind: FailureKind::Panicked, step: None, reason: reason.to_owned(), state: RuntimeState::Unknown, unknown: true };
+            Ended { operation: Some(operation), audit_head: None, result: Err(failure) }
         })
     }
 
@@ -170,6 +167,14 @@ impl Agent {
     /// The image is not one this agent may deploy.
     pub fn parse_image(&self, text: &str) -> Result<ImageReference, crate::domain::ImageError> {
         ImageReference::parse(text, self.repository(), self.environment())
+    }
+}
+
+fn not_admitted(failure: Failure) -> Ended {
+    Ended {
+        operation: None,
+        audit_head: None,
+        result: Err(failure),
     }
 }
 

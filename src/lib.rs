@@ -9,7 +9,7 @@
 //! | handle | [`agent`] submit, status, drain |
 //! | order | [`actor`] the `ContainerActor`: one operation after the other; [`systemd`] what the manager is told |
 //! | heart | [`operation`] the straight line of a deploy and of a stop |
-//! | ground | [`engine`] the only part that knows bollard; [`audit`] the trail; [`view`], [`watcher`] and [`look`] what is known; [`credentials`] for the registry |
+//! | ground | [`engine`] the only part that knows bollard; [`audit`] the trail; [`view`] and [`watcher`] what is known; [`credentials`] for the registry |
 //! | words | [`domain`] parsed once, valid from then on; [`settings`] every problem at once; [`clock`] |
 //!
 //! Start with [`operation`], then [`engine`], then [`actor`].
@@ -29,7 +29,6 @@ pub mod engine;
 pub mod history;
 pub mod http;
 pub mod logging;
-pub mod look;
 pub mod operation;
 pub mod prune;
 pub mod serve;

@@ -1,9 +1,32 @@
 //! Log lines on standard error: one line a record, whatever is in it; priorities for journald.
 
 use std::io::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use env_logger::Builder;
 use log::{Level, LevelFilter, Log, Metadata, Record};
+
+/// What the HTTP framework says of a broken request is an error to it, one line each: any process of the host could
+/// push everything else out of the journal. So one is shown, the others are counted.
+const BROKEN_REQUESTS_FROM: &str = "actix_http";
+/// How often their count is logged.
+const REPORT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Since the last report.
+static BROKEN_REQUESTS: AtomicU64 = AtomicU64::new(0);
+
+/// Logs once a minute how many requests were broken, if there was more than the one that is shown. Never returns;
+/// dropping it only ends the reports.
+pub async fn report_broken_requests() {
+    loop {
+        tokio::time::sleep(REPORT_INTERVAL).await;
+        let count = BROKEN_REQUESTS.swap(0, Ordering::Relaxed);
+        if count > 1 {
+            log::warn!("{count} broken requests in the last minute");
+        }
+    }
+}
 
 /// Starts logging by `RUST_LOG`, `info` by default.
 ///
@@ -53,19 +76,29 @@ struct Bounded(env_logger::Logger);
 
 impl Log for Bounded {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        let ours = metadata.target().split("::").next() == Some("deploy_agent");
+        let ours = crate_of(metadata) == "deploy_agent";
         (ours || metadata.level() <= Level::Info) && self.0.enabled(metadata)
     }
 
     fn log(&self, record: &Record<'_>) {
-        if self.enabled(record.metadata()) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        if crate_of(record.metadata()) != BROKEN_REQUESTS_FROM {
             self.0.log(record);
+        } else if BROKEN_REQUESTS.fetch_add(1, Ordering::Relaxed) == 0 {
+            let what = record.args();
+            log::warn!("a broken request: {what}; more of them are counted for a minute");
         }
     }
 
     fn flush(&self) {
         self.0.flush();
     }
+}
+
+fn crate_of<'a>(metadata: &Metadata<'a>) -> &'a str {
+    metadata.target().split("::").next().unwrap_or_default()
 }
 
 /// A control character could forge a second line, or a terminal's command.

@@ -15,6 +15,7 @@ use crate::audit::{
 use crate::cli::SettingsSource;
 use crate::domain::Environment;
 use crate::engine::Engine;
+use crate::logging;
 use crate::operation::{Context, record_interrupted};
 use crate::settings::Settings;
 use crate::systemd::{self, Heartbeat};
@@ -84,7 +85,7 @@ fn keep_secrets_out_of_cores() {
     }
 }
 
-/// Each connection takes two, and the customary soft limit of 1024 would be reached before the front's own bound: an
+/// The customary soft limit of 1024 would be reached by a thousand connections: they are bounded by this limit, and an
 /// operation must find descriptors left for the engine and for files.
 fn use_every_descriptor() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -137,6 +138,7 @@ async fn serve(settings: Settings) -> Ending {
     let (activity, activity_seen) = view::activity();
     actix::spawn(watcher.run());
     actix::spawn(systemd::report(activity_seen));
+    actix::spawn(logging::report_broken_requests());
     let access = Access::new(settings.access.clone());
     if let Some(refresher) = access.key_refresher() {
         actix::spawn(run_key_refresher(refresher));
@@ -155,7 +157,7 @@ async fn serve(settings: Settings) -> Ending {
         activity,
     };
     // The first answer to a status is knowledge, if the engine is there at all.
-    watcher_handle.refresh(false, None).await;
+    watcher_handle.refresh(false).await;
     let (agent, dead) = Agent::start(
         operations,
         runtime_view,

@@ -112,7 +112,7 @@ impl RuntimeView {
 impl ViewPublisher {
     /// Publishes what an inspect has just shown.
     pub fn publish(&self, shown: Option<Observed>) {
-        let up = shown.as_ref().filter(|shown| shown.is_up());
+        let up = shown.as_ref().filter(|shown| shown.is_kept_up());
         let body = StatusBody {
             container_name: self.name.as_str(),
             running: up.is_some(),

@@ -2,16 +2,13 @@
 //!
 //! Events are hints. They are lost under pressure and at engine restarts, so a periodic inspect stands behind them.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
-use crate::engine::{ContainerEvent, ContainerStatus, Engine, EngineError, EventAction, Observed};
-use crate::look::{Lately, Look};
+use crate::engine::{ContainerEvent, ContainerStatus, Engine, EngineError, EventAction};
 use crate::view::ViewPublisher;
 
 /// Looks within the age bound of the view: one may fail, one may be late.
@@ -28,19 +25,13 @@ const EVENT_BUFFER: usize = 64;
 pub struct WatcherHandle {
     refresh: mpsc::Sender<Refresh>,
     events: broadcast::Sender<ContainerEvent>,
-    quiet: Arc<AtomicBool>,
 }
-
-/// Keeps the watcher from calling the engine at each event while it lives; what an event says is still shown.
-pub struct QuietGuard(Arc<AtomicBool>);
 
 /// A look that somebody waits for.
 struct Refresh {
     done: oneshot::Sender<()>,
     /// The container is not what it was: if the look fails, the view is not served until one succeeds.
     changed: bool,
-    /// What it has seen itself; the engine is asked again only if an event has come since.
-    seen: Option<Look>,
 }
 
 /// The task beside the actor.
@@ -50,21 +41,15 @@ pub struct Watcher {
     poll: Duration,
     refresh: mpsc::Receiver<Refresh>,
     events: broadcast::Sender<ContainerEvent>,
-    quiet: Arc<AtomicBool>,
     reachable: Option<bool>,
-    lately: Lately,
 }
 
 impl WatcherHandle {
     /// Looks now and returns when the view shows it, or when the look has failed. `changed` says that what the view
-    /// showed so far is no longer true; `seen` stands for the look if no event has come since.
-    pub async fn refresh(&self, changed: bool, seen: Option<Look>) {
+    /// showed so far is no longer true.
+    pub async fn refresh(&self, changed: bool) {
         let (done, looked) = oneshot::channel();
-        let asked = Refresh {
-            done,
-            changed,
-            seen,
-        };
+        let asked = Refresh { done, changed };
         if self.refresh.send(asked).await.is_ok() {
             // A dropped reply means that the watcher is gone, and the process with it.
             drop(looked.await);
@@ -75,19 +60,6 @@ impl WatcherHandle {
     #[must_use]
     pub fn subscribe(&self) -> broadcast::Receiver<ContainerEvent> {
         self.events.subscribe()
-    }
-
-    /// No call of the watcher gets between a stop and a start while the guard lives.
-    #[must_use]
-    pub fn quiet(&self) -> QuietGuard {
-        self.quiet.store(true, Ordering::Relaxed);
-        QuietGuard(Arc::clone(&self.quiet))
-    }
-}
-
-impl Drop for QuietGuard {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::Relaxed);
     }
 }
 
@@ -101,11 +73,9 @@ impl Watcher {
     ) -> (Self, WatcherHandle) {
         let (refresh_in, refresh) = mpsc::channel(8);
         let (events, _) = broadcast::channel(EVENT_BUFFER);
-        let quiet = Arc::new(AtomicBool::new(false));
         let handle = WatcherHandle {
             refresh: refresh_in,
             events: events.clone(),
-            quiet: Arc::clone(&quiet),
         };
         (
             Self {
@@ -114,9 +84,7 @@ impl Watcher {
                 poll: max_age / LOOKS_PER_MAX_AGE,
                 refresh,
                 events,
-                quiet,
                 reachable: None,
-                lately: Lately::default(),
             },
             handle,
         )
@@ -151,7 +119,10 @@ impl Watcher {
                     None => return false,
                 },
                 event = stream.next() => match event {
-                    Some(Ok(event)) => if self.take(event) { next_look = Instant::now() },
+                    Some(Ok(event)) => {
+                        self.take(event);
+                        next_look = Instant::now();
+                    }
                     Some(Err(_)) | None => return true,
                 },
                 () = sleep_until(next_look) => {
@@ -178,33 +149,30 @@ impl Watcher {
         }
     }
 
-    /// Hands an event on, shows what it says by itself, and tells whether to look.
-    fn take(&mut self, event: ContainerEvent) -> bool {
-        self.lately.take(&event);
-        if let (EventAction::Died { exit_code }, Some(mut shown)) =
-            (event.action, self.publisher.last())
+    /// Hands an event on, and shows what it says by itself.
+    fn take(&mut self, event: ContainerEvent) {
+        // A clean end says nothing yet: the policy may bring it back, or somebody stopped it; an inspect decides.
+        if let (
+            EventAction::Died {
+                exit_code: Some(exit_code),
+            },
+            Some(mut shown),
+        ) = (event.action, self.publisher.last())
+            && exit_code != 0
             && shown.id.as_str() == event.container
         {
             shown.status = ContainerStatus::Exited;
-            shown.exit_code = exit_code.unwrap_or(shown.exit_code);
+            shown.exit_code = exit_code;
             self.publisher.publish(Some(shown));
         }
         // Nobody listening is the rule: operations are rare.
         self.events.send(event).ok();
-        !self.quiet.load(Ordering::Relaxed)
     }
 
     /// Whether the look succeeded.
     async fn look_for(&mut self, asked: Refresh) -> bool {
-        let Refresh {
-            done,
-            changed,
-            seen,
-        } = asked;
-        let seen = match seen.filter(|look| self.lately.allows(look)) {
-            Some(look) => self.looked(Ok(look.shown)),
-            None => self.look().await,
-        };
+        let Refresh { done, changed } = asked;
+        let seen = self.look().await;
         if changed && !seen {
             self.publisher.overtaken();
         }
@@ -214,15 +182,7 @@ impl Watcher {
     }
 
     async fn look(&mut self) -> bool {
-        let began = Instant::now();
         let looked = self.engine.inspect_name().await;
-        if looked.is_ok() {
-            self.lately.looked(began);
-        }
-        self.looked(looked)
-    }
-
-    fn looked(&mut self, looked: Result<Option<Observed>, EngineError>) -> bool {
         let reachable = looked.is_ok();
         match looked {
             Ok(shown) => self.publisher.publish(shown),

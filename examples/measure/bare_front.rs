@@ -29,7 +29,9 @@ pub fn serve(size: usize) {
                 }),
             )
         });
-        let server = server.workers(WORKERS).disable_signals().listen(listener)?;
+        // One request a connection, as of the agent.
+        let server = server.keep_alive(None).workers(WORKERS);
+        let server = server.disable_signals().listen(listener)?;
         let server = server.run();
         let handle = server.handle();
         std::thread::spawn(move || {

@@ -17,7 +17,6 @@ struct Gaps {
 pub fn measure(host: &Host, pairs: usize, downtime: &Sample, report: &Report) {
     let relay = Relay::start(host.directory.join("relay.sock"));
     let agent = host.agent_through(&relay.socket, &[], "relayed");
-    let mut connection = agent.connect();
     let mut engine = Engine::connect_to(&relay.socket);
     let (mut agents, mut bares) = (Gaps::default(), Gaps::default());
     for pair in 0..=pairs {
@@ -27,7 +26,7 @@ pub fn measure(host: &Host, pairs: usize, downtime: &Sample, report: &Report) {
             0 => (&mut scrap, &mut unused),
             _ => (&mut agents, &mut bares),
         };
-        by_agent(host, &mut connection, TAGS[pair % 2]);
+        by_agent(host, &agent, TAGS[pair % 2]);
         agents.push(&relay.between_calls());
         bare(host, &mut engine, TAGS[pair % 2], &mut Steps::new());
         bares.push(&relay.between_calls());

@@ -89,7 +89,7 @@ fn one_deploy(host: &Host, servers: [&Server; 2], tag: &str, series: &mut [Serie
     });
     let busy = beside(servers, || {
         let answer = servers[0].deploy(host, tag);
-        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(answer.status, 200, "{}", answer.body);
     });
     for (series, (idle, busy)) in series.iter_mut().zip(idle.into_iter().zip(busy)) {
         series.idle.extend(idle);
@@ -144,14 +144,13 @@ impl Delays {
 fn paced<const N: usize>(servers: [&Server; N], goes_on: impl Fn() -> bool) -> [Delays; N] {
     process::go_first();
     let request = status_request();
-    let mut connections = servers.map(Server::connect);
     let mut waits = servers.map(|server| CoreWait::of_workers(server.pid()));
     let mut all: [Delays; N] = std::array::from_fn(|_| Delays::default());
     while goes_on() {
-        for ((connection, wait), delays) in connections.iter_mut().zip(&mut waits).zip(&mut all) {
+        for ((server, wait), delays) in servers.iter().zip(&mut waits).zip(&mut all) {
             let before = wait.so_far();
             let asked = Instant::now();
-            let answer = connection.exchange(&request).expect("an answer");
+            let answer = server.ask(&request);
             let whole = asked.elapsed();
             assert_eq!(answer.status, 200);
             delays.whole.push_ms(whole);

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::TcpStream;
 use std::time::Instant;
 
 use serde_json::{Value, json};
@@ -10,7 +9,7 @@ use serde_json::{Value, json};
 use crate::engine::{Engine, Events};
 use crate::figures::{Goal, Report, Sample};
 use crate::host::{Host, TAGS};
-use crate::http::Connection;
+use crate::server::Server;
 use crate::{Effort, between};
 
 /// The steps of a deploy, as the trail names them.
@@ -46,18 +45,13 @@ pub fn measure(host: &Host, effort: Effort, report: &mut Report) {
     let mut steps = Steps::new();
     let events = Events::of(&[&host.name, &host.bare_name]);
     // The first of each has nothing to replace.
-    let mut connection = agent.connect();
-    by_agent(host, &mut connection, TAGS[1]);
+    by_agent(host, &agent, TAGS[1]);
     bare(host, &mut engine, TAGS[1], &mut Steps::new());
     events.forget();
     let (mut agents, mut bares) = (Series::default(), Series::default());
     for pair in 0..effort.deploy_pairs {
         let tag = TAGS[pair % 2];
-        let mut by_agent = || {
-            take(&events, &mut agents, || {
-                by_agent(host, &mut connection, tag)
-            })
-        };
+        let mut by_agent = || take(&events, &mut agents, || by_agent(host, &agent, tag));
         let mut by_hand = || bare(host, &mut engine, tag, &mut steps);
         // Whoever goes second may find the engine warmer.
         if pair % 4 < 2 {
@@ -144,11 +138,9 @@ fn take(events: &Events, series: &mut Series, deploy: impl FnOnce()) {
     }
 }
 
-pub fn by_agent(host: &Host, agent: &mut Connection<TcpStream>, tag: &str) {
-    let answer = agent
-        .exchange(&host.deploy_request(tag))
-        .expect("an answer");
-    assert_eq!(answer.status, 200, "{}", answer.text());
+pub fn by_agent(host: &Host, agent: &Server, tag: &str) {
+    let answer = agent.deploy(host, tag);
+    assert_eq!(answer.status, 200, "{}", answer.body);
 }
 
 /// The steps of a deploy and nothing else: version, pull, image inspect, container inspect, stop, remove, create,
@@ -163,7 +155,7 @@ pub fn bare(host: &Host, engine: &mut Engine, tag: &str, steps: &mut Steps) {
     engine.call("GET", "/version", None);
     step("preflight");
     let pull = format!("/images/create?fromImage={repository}&tag={tag}");
-    let pulled = engine.call("POST", &pull, None).text();
+    let pulled = engine.call("POST", &pull, None).body;
     assert!(pulled.contains("Digest: sha256:"), "{pulled}");
     engine.call("GET", &format!("/images/{repository}:{tag}/json"), None);
     step("pull");

@@ -1,14 +1,12 @@
 //! The engine without the agent: bare calls on one connection, and its own events.
 
-use std::io::BufRead;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use dreichor_test_support::http::blocking::{Answer, Connection};
 use serde_json::{Value, json};
-
-use crate::http::{Answer, Connection};
 
 /// An event comes at about the time of the answer; one that does not come is a failure.
 const EVENT_WAIT: Duration = Duration::from_secs(10);
@@ -56,11 +54,11 @@ impl Engine {
     /// One call that must succeed.
     pub fn call(&mut self, method: &str, path: &str, body: Option<&Value>) -> Answer {
         let answer = self.try_call(method, path, body);
-        let text = answer.text();
         assert!(
             answer.status < 400,
-            "{method} {path}: {} {text}",
-            answer.status
+            "{method} {path}: {} {}",
+            answer.status,
+            answer.body
         );
         answer
     }
@@ -85,15 +83,11 @@ impl Events {
         let filters = filters.replace('"', "%22");
         let request = request("GET", &format!("/events?filters={filters}"), None);
         let connection = Connection::unix(&socket()).expect("an engine that answers");
-        let lines = connection.open(&request).expect("a subscription");
+        let lines = connection.lines(&request).expect("a subscription");
         let (send, received) = channel();
         // It ends with the process.
         std::thread::spawn(move || {
-            for line in lines.lines().map_while(Result::ok) {
-                // Chunk sizes stand between the events.
-                let Some(happened) = parse(&line) else {
-                    continue;
-                };
+            for happened in lines.filter_map(|line| parse(&line)) {
                 if send.send(happened).is_err() {
                     return;
                 }

@@ -48,7 +48,7 @@ pub fn measure(host: &Host, effort: Effort, report: &mut Report) {
         &name,
         resident,
         Goal::AtMost(MOST_RESIDENT),
-        "32 connections",
+        "32 connections at once",
     );
     connections("the agent", &agent, effort.connections, report);
     connections("the bare route", &bare, effort.connections, report);
@@ -64,38 +64,25 @@ fn woken(servers: &[&Server], seconds: u64) -> Vec<f64> {
 }
 
 fn ask(agent: &Server, requests: usize) {
-    let request = status_request();
-    let mut connections: Vec<_> = (0..CONNECTIONS).map(|_| agent.connect()).collect();
     for _ in 0..requests / CONNECTIONS {
-        for connection in &mut connections {
-            connection.send(&request).expect("sent");
-        }
-        for connection in &mut connections {
-            assert_eq!(connection.receive().expect("an answer").status, 200);
-        }
+        agent.ask_all(CONNECTIONS, |answer| assert_eq!(answer.status, 200));
     }
 }
 
-/// Memory and delay with so many kept connections.
+/// Memory and delay beside so many connections that ask nothing.
 fn connections(who: &str, server: &Server, most: usize, report: &Report) {
     let request = status_request();
     let before = process::resident(server.pid());
-    let mut open = Vec::with_capacity(most);
-    for _ in 0..most {
-        let mut connection = server.connect();
-        let answer = connection.exchange(&request).expect("an answer");
-        assert_eq!(answer.status, 200);
-        open.push(connection);
-    }
+    let open: Vec<_> = (0..most).map(|_| server.connect()).collect();
     let mut delays = Sample::default();
-    for connection in open.iter_mut().take(500) {
+    for _ in 0..500 {
         let asked = Instant::now();
-        connection.exchange(&request).expect("an answer");
+        assert_eq!(server.ask(&request).status, 200);
         delays.push_ms(asked.elapsed());
     }
     let grown = process::resident(server.pid()) - before;
     report.figure(
-        &format!("{most} open connections, {who}"),
+        &format!("{most} idle connections, {who}"),
         &format!(
             "{grown:.1} MiB more, {:.1} KiB each; a status {}",
             grown * 1024.0 / most as f64,

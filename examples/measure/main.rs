@@ -11,7 +11,6 @@ mod engine;
 mod figures;
 mod footprint;
 mod host;
-mod http;
 mod process;
 mod queue;
 mod relay;

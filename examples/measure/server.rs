@@ -1,11 +1,13 @@
 //! A server that was started to be measured, the agent or the bare route, and the requests to it.
 
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
+use dreichor_test_support::http::blocking::{Answer, Connection};
+
 use crate::host::Host;
-use crate::http::{Answer, Connection};
 
 pub const CLIENT_ID: &str = "benchmark.access";
 pub const CLIENT_SECRET: &str = "not-a-secret";
@@ -47,13 +49,30 @@ impl Server {
         self.child.id()
     }
 
-    pub fn connect(&self) -> Connection<std::net::TcpStream> {
+    /// For one request: agent and bare route take one a connection.
+    pub fn connect(&self) -> Connection<TcpStream> {
         Connection::tcp(self.port).expect("it listens")
     }
 
+    /// One request over a connection of its own.
+    pub fn ask(&self, request: &[u8]) -> Answer {
+        self.connect().exchange(request).expect("an answer")
+    }
+
+    /// A status from many connections at once.
+    pub fn ask_all(&self, connections: usize, mut answered: impl FnMut(Answer)) {
+        let request = status_request();
+        let mut all: Vec<_> = (0..connections).map(|_| self.connect()).collect();
+        for connection in &mut all {
+            connection.send(&request).expect("sent");
+        }
+        for connection in &mut all {
+            answered(connection.receive().expect("an answer"));
+        }
+    }
+
     pub fn deploy(&self, host: &Host, tag: &str) -> Answer {
-        let request = host.deploy_request(tag);
-        self.connect().exchange(&request).expect("an answer")
+        self.ask(&host.deploy_request(tag))
     }
 }
 

@@ -15,7 +15,7 @@ const LOOK: Duration = Duration::from_micros(200);
 pub fn measure(host: &Host, effort: Effort, report: &mut Report) {
     let agent = host.agent("state");
     let answer = agent.deploy(host, TAGS[0]);
-    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.status, 200, "{}", answer.body);
     let mut engine = Engine::connect();
     let events = Events::of(&[&host.name]);
     let id = engine.id_of(&host.name).expect("it was deployed");
@@ -60,11 +60,10 @@ fn change(
 
 fn await_status(agent: &Server, running: bool) -> SystemTime {
     let wanted = format!("\"running\":{running}");
-    let mut connection = agent.connect();
     let end = Instant::now() + SHOWN_WITHIN;
     loop {
-        let answer = connection.exchange(&status_request()).expect("a status");
-        if answer.text().contains(&wanted) {
+        let answer = agent.ask(&status_request());
+        if answer.body.contains(&wanted) {
             return SystemTime::now();
         }
         assert!(Instant::now() < end, "never shown: {wanted}");

@@ -8,7 +8,7 @@ use crate::host::Host;
 use crate::process;
 use crate::server::{Server, status_request};
 
-/// Connections under load, asked all at once by one client thread: the client costs little and is the same for both.
+/// Asked all at once by one client thread, a request a connection: the client costs little and is the same for both.
 const CONNECTIONS: usize = 32;
 
 #[derive(Default)]
@@ -20,10 +20,7 @@ struct Series {
 
 pub fn measure(host: &Host, effort: Effort, report: &mut Report) {
     let agent = host.agent("state");
-    let answer = agent
-        .connect()
-        .exchange(&status_request())
-        .expect("a status");
+    let answer = agent.ask(&status_request());
     let bare = host.bare_front(answer.body.len());
     let (mut agents, mut bares) = (Series::default(), Series::default());
     for round in 0..=effort.status_rounds {
@@ -62,24 +59,18 @@ pub fn measure(host: &Host, effort: Effort, report: &mut Report) {
     }
 }
 
-/// One round of requests over all connections.
+/// One round of requests.
 fn load(server: &Server, requests: usize, series: &mut Series) {
-    let request = status_request();
-    let mut connections: Vec<_> = (0..CONNECTIONS).map(|_| server.connect()).collect();
     let mut delays = Sample::default();
     let cpu = process::processor_time(server.pid());
     let begun = Instant::now();
     let turns = requests / CONNECTIONS;
     for _ in 0..turns {
         let asked = Instant::now();
-        for connection in &mut connections {
-            connection.send(&request).expect("sent");
-        }
-        for connection in &mut connections {
-            let answer = connection.receive().expect("an answer");
+        server.ask_all(CONNECTIONS, |answer| {
             assert_eq!(answer.status, 200);
             delays.push_ms(asked.elapsed());
-        }
+        });
     }
     let done = (turns * CONNECTIONS) as f64;
     series.throughput.push(done / begun.elapsed().as_secs_f64());

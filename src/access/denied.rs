@@ -1,8 +1,8 @@
-//! Why a request was turned away: one text for the log, another, duller one for the caller.
+//! Why a request was denied: one text for the log, another, duller one for the caller.
 
 use thiserror::Error;
 
-/// A request that did not pass. `Display` is for the log, [`Denied::reason`] for the caller.
+/// The first check that a request did not pass. `Display` is for the log and the trail, [`Denied::reason`] for the caller.
 ///
 /// Neither ever holds anything that the caller presented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -20,7 +20,7 @@ pub enum Denied {
     #[error("client id and secret are not a pinned service token")]
     WrongToken,
     /// The assertion is absent or does not verify. Answer 403.
-    #[error("the Access assertion was refused: {0}")]
+    #[error("the Access assertion does not verify: {0}")]
     BadAssertion(AssertionFault),
     /// No usable key set: none was ever fetched, or the last good one is too old. Answer 503: it is
     /// the server that cannot judge, not the caller that was judged, and an operator must look at the
@@ -77,7 +77,7 @@ pub enum AssertionFault {
 }
 
 impl Denied {
-    /// One sentence for the caller. Every refused check reads the same, so that a caller cannot feel its
+    /// One sentence for the caller. Every failed check reads the same, so that a caller cannot feel its
     /// way from one check to the next; only the contract's own headers are named.
     pub fn reason(&self) -> String {
         match self {

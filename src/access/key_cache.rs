@@ -28,7 +28,7 @@ pub struct RefreshPolicy {
     /// For one fetch, from the look-up of the name to the last byte.
     pub deadline: Duration,
     /// How long a request waits for the fetch that it caused.
-    pub patience: Duration,
+    pub request_timeout: Duration,
     /// How long a set is good without being confirmed. Cloudflare accepts a replaced key for seven days,
     /// so within them every key of the set is one that Cloudflare itself could still stand for.
     pub validity: Duration,
@@ -41,7 +41,7 @@ impl Default for RefreshPolicy {
             retry: Duration::from_secs(60),
             min_gap: Duration::from_secs(30),
             deadline: Duration::from_secs(10),
-            patience: Duration::from_secs(3),
+            request_timeout: Duration::from_secs(3),
             validity: Duration::from_secs(7 * 24 * 60 * 60),
         }
     }
@@ -102,7 +102,7 @@ impl KeyCache {
     /// The last good set, while it is valid. Takes no lock.
     pub(crate) fn usable(&self, now: SystemTime) -> Option<Arc<Confirmed>> {
         // A clock that was set back makes a set young, never invalid: the times in tokens rest on the
-        // same clock, and refusing everybody would not make it any more right.
+        // same clock, and denying everybody would not make it any more right.
         let age = |confirmed: &Confirmed| now.duration_since(confirmed.at).unwrap_or_default();
         self.current
             .load_full()
@@ -122,8 +122,8 @@ impl KeyCache {
         }
         self.wake.notify_one();
         let next = attempts.wait_for(|attempts| attempts.finished > seen.finished);
-        // Out of patience or finished: the caller looks at the set either way.
-        drop(tokio::time::timeout(self.policy.patience, next).await);
+        // In time or not: the caller checks against the set either way.
+        drop(tokio::time::timeout(self.policy.request_timeout, next).await);
     }
 
     /// Waits until a request asks for keys and a fetch is allowed. A wake-up that comes too early is

@@ -1,12 +1,13 @@
-//! Who may ask: the checks that every request passes before anything else is looked at.
+//! Who may ask: the checks that every request passes before anything else is looked at. A request that fails one is
+//! *denied*.
 //!
 //! Three checks, each stronger than the one before; the settings say which are on:
-//! 1. presence: the contract's two Cloudflare headers are there and not empty (always, unless made optional);
+//! 1. headers: the contract's two Cloudflare headers are there and not empty (always, unless made optional);
 //! 2. pinned tokens: they are a client id and a secret whose hash the server knows ([`pinned`]);
 //! 3. assertion: Cloudflare's signed statement about the caller verifies ([`assertion`]), against a key
 //!    set that one task keeps fresh ([`key_cache`], [`refresher`]).
 //!
-//! Nothing here knows the web framework: the front end hands in a borrowed [`Presented`]. Presence and
+//! Nothing here knows the web framework: the front end hands in a borrowed [`Presented`]. Headers and
 //! pinned tokens are decided without allocating; the [`Requester`] for the audit trail is built on demand.
 
 mod assertion;
@@ -25,6 +26,7 @@ pub use check::Access;
 pub use denied::{AssertionFault, Denied};
 pub use fetch::KeySource;
 pub use key_cache::{KeyRefresher, RefreshPolicy};
+pub(crate) use presented::printable;
 pub use presented::{Admitted, Header, Presented, Requester};
 pub use refresher::run_key_refresher;
 pub use settings::{AccessSettings, Problem};

@@ -68,11 +68,11 @@ impl Admitted<'_> {
     /// The caller as the audit trail and the log name it: bounded and printable, whatever was sent.
     pub fn requester(&self) -> Requester {
         Requester {
-            client_id: self.client_id.map(printable),
+            client_id: self.client_id.map(name),
             common_name: self
                 .common_name
                 .as_deref()
-                .map(|name| printable(name.as_bytes())),
+                .map(|text| name(text.as_bytes())),
             pinned: self.pinned,
         }
     }
@@ -99,8 +99,12 @@ impl Requester {
     }
 }
 
-/// Visible ASCII only: a control character could forge a log line, a look-alike letter a name.
-fn printable(bytes: &[u8]) -> String {
+fn name(bytes: &[u8]) -> String {
+    printable(bytes, NAME_LIMIT)
+}
+
+/// The first `limit` bytes, visible ASCII only: a control character could forge a log line, a look-alike letter a name.
+pub(crate) fn printable(bytes: &[u8], limit: usize) -> String {
     let visible = |byte: &u8| {
         if byte.is_ascii_graphic() {
             char::from(*byte)
@@ -108,5 +112,5 @@ fn printable(bytes: &[u8]) -> String {
             '?'
         }
     };
-    bytes.iter().take(NAME_LIMIT).map(visible).collect()
+    bytes.iter().take(limit).map(visible).collect()
 }

@@ -63,7 +63,7 @@ fn report(cache: &KeyCache, fetched: &Result<KeySet, RefreshError>, failing: boo
         Err(error) => {
             let meanwhile = match usable {
                 true => "the last good one stays in use",
-                false => "there is none, so every request is refused",
+                false => "there is none, so every request is denied",
             };
             log::warn!(
                 "no Access key set from {source}: {}; {meanwhile}",

@@ -109,10 +109,22 @@ impl fmt::Display for ContainerId {
 }
 
 impl Observed {
-    /// Whether its process executes now: not in backoff, not frozen.
+    /// Whether the engine keeps the runtime up: its process executes, or the restart policy is about to bring it back
+    /// after a clean end. A crash loop is not kept up while it waits: its last end was a failure.
+    ///
+    /// The engine sets `Restarting` before it tells of an end, and clears it when the next process has started: no
+    /// inspect falls between the two.
     #[must_use]
-    pub fn is_up(&self) -> bool {
-        self.status == ContainerStatus::Running
+    pub fn is_kept_up(&self) -> bool {
+        match self.status {
+            ContainerStatus::Running => true,
+            ContainerStatus::Restarting => self.exit_code == 0 && !self.oom_killed,
+            ContainerStatus::Created
+            | ContainerStatus::Paused
+            | ContainerStatus::Removing
+            | ContainerStatus::Exited
+            | ContainerStatus::Dead => false,
+        }
     }
 
     /// Whether its process exists, or the engine may bring it back by itself.

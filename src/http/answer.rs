@@ -1,30 +1,19 @@
-//! From outcome to answer: one exhaustive table.
+//! What answers look like: the contract's fields as JSON, kept by no cache.
+
+use std::fmt::Display;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use actix_web::HttpResponse;
+use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::web::Bytes;
 use serde::Serialize;
 
-use crate::access::Denied;
 use crate::agent::Agent;
-use crate::domain::ImageError;
-use crate::operation::{Done, Failure};
-use crate::view::StaleView;
-
-/// Everything a request can be refused for, or fail with.
-#[derive(Debug)]
-pub(super) enum Refusal {
-    Denied(Denied),
-    ContentType,
-    NotFound,
-    MethodNotAllowed { allowed: &'static str },
-    TooLarge,
-    TooSlow,
-    Body(String),
-    Image(ImageError),
-    Stale(StaleView),
-    Failed(Failure),
-    Panicked,
-}
+use crate::operation::Done;
 
 #[derive(Serialize)]
 struct ErrorBody<'a> {
@@ -46,99 +35,80 @@ struct StoppedBody<'a> {
     container_name: &'a str,
 }
 
+/// Every answer of this agent is made here.
+pub(super) fn json(status: StatusCode, body: impl Into<Bytes>) -> HttpResponse {
+    HttpResponse::build(status)
+        .content_type("application/json")
+        .insert_header(("Cache-Control", "no-store"))
+        .body(body.into())
+}
+
 /// The contract's success replies.
 pub(super) fn done(agent: &Agent, done: &Done) -> HttpResponse {
     let container_name = agent.container_name().as_str();
-    match done {
-        Done::Deployed { image } => HttpResponse::Ok().json(DeployedBody {
+    let body = match done {
+        Done::Deployed { image } => serde_json::to_vec(&DeployedBody {
             status: "deployed",
             container_name,
             image: image.as_str(),
             environment: agent.environment().as_str(),
         }),
-        Done::Stopped => HttpResponse::Ok().json(StoppedBody {
+        Done::Stopped => serde_json::to_vec(&StoppedBody {
             status: "stopped",
             container_name,
         }),
-    }
+    };
+    json(StatusCode::OK, body.expect("structs of text serialise"))
 }
 
-impl Refusal {
-    /// The status code of DESIGN section 3.
-    pub(super) fn status(&self) -> StatusCode {
-        match self {
-            Self::Denied(Denied::MissingHeader(_)) => StatusCode::UNAUTHORIZED,
-            Self::Denied(
-                Denied::RepeatedHeader(_)
-                | Denied::FromBrowser
-                | Denied::WrongToken
-                | Denied::BadAssertion(_),
-            ) => StatusCode::FORBIDDEN,
-            Self::Denied(Denied::KeysUnavailable) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::NotFound => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::Body(_) => StatusCode::BAD_REQUEST,
-            Self::Image(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Stale(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Failed(failure) => StatusCode::from_u16(failure.kind.http_status())
-                .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
-            Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
-        }
-    }
-
-    /// One sentence a person can act on.
-    pub(super) fn reason(&self) -> String {
-        match self {
-            Self::Denied(denied) => denied.reason(),
-            Self::ContentType => {
-                "add the header Content-Type: application/json, also to a request without a body; nothing was changed"
-                    .into()
-            }
-            Self::NotFound => {
-                "no such route; there are POST /v1/deploy, GET /v1/status and POST /v1/stop".into()
-            }
-            Self::MethodNotAllowed { allowed } => format!("this route takes {allowed} only"),
-            Self::TooLarge => "the request body is larger than 16 KiB; nothing was changed".into(),
-            Self::TooSlow => "the request body did not arrive in time; nothing was changed".into(),
-            Self::Body(problem) => format!("{problem}; nothing was changed"),
-            Self::Image(error) => format!("{error}; nothing was changed"),
-            Self::Stale(StaleView {
-                last_seen: Some(since),
-            }) => {
-                format!(
-                    "the Docker engine does not show the runtime container; it was last seen at {since}"
-                )
-            }
-            Self::Stale(StaleView { last_seen: None }) => {
-                "the Docker engine has not shown the runtime container since the agent started"
-                    .into()
-            }
-            Self::Failed(failure) => failure.reason.clone(),
-            Self::Panicked => {
-                "the agent failed on this request; read the status and the agent's log".into()
-            }
-        }
-    }
-
-    /// The answer.
-    pub(super) fn response(&self) -> HttpResponse {
-        let mut response = HttpResponse::build(self.status());
-        if let Self::MethodNotAllowed { allowed } = self {
-            response.insert_header(("Allow", allowed.split(' ').next().unwrap_or(allowed)));
-        }
-        let body = error_body(&self.reason());
-        response.content_type("application/json").body(body)
+/// Adds a header to the answer of an operation, if there is something to say.
+pub(super) fn name(response: &mut HttpResponse, header: &HeaderName, value: Option<impl Display>) {
+    // An id and a hash are plain ASCII.
+    if let Some(value) = value.and_then(|value| HeaderValue::try_from(value.to_string()).ok()) {
+        response.headers_mut().insert(header.clone(), value);
     }
 }
 
 /// The contract's failure reply.
-pub(super) fn error_body(reason: &str) -> Vec<u8> {
+pub(super) fn error(code: StatusCode, reason: &str) -> HttpResponse {
     let body = ErrorBody {
         status: "error",
         reason,
     };
-    serde_json::to_vec(&body).expect("a struct of two strings always serialises")
+    let body = serde_json::to_vec(&body).expect("a struct of two texts serialises");
+    json(code, body)
+}
+
+/// The body of an answer together with what was not read of its request.
+///
+/// Had that been dropped before, the server would go on reading a chunked request for as long as it comes, to reach its
+/// end. So the server ends the connection behind the answer instead.
+pub(super) struct KeepsRequest {
+    answer: BoxBody,
+    _unread: Payload,
+}
+
+impl KeepsRequest {
+    /// A request without a body leaves nothing unread, and its answer stays as it is.
+    pub(super) fn boxed(answer: BoxBody, unread: Payload) -> BoxBody {
+        match unread {
+            Payload::None => answer,
+            _unread => BoxBody::new(Self { answer, _unread }),
+        }
+    }
+}
+
+impl MessageBody for KeepsRequest {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.answer.size()
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Pin::new(&mut self.answer).poll_next(context)
+    }
 }

@@ -3,19 +3,19 @@
 use std::fmt;
 use std::time::Duration;
 
-use actix_web::web::Payload;
+use actix_web::dev::Payload;
 use futures_util::StreamExt;
 use serde::{Deserialize, Deserializer};
 
-use super::answer::Refusal;
+use super::error::ApiError;
 use crate::domain::Environment;
 
-/// DESIGN section 3.
+/// In bytes. An image reference and an environment take some 300.
 const LARGEST: usize = 16 * 1024;
-/// For the whole body: one that drips must not hold a place for ever.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// For the whole body: one that drips must not hold a connection for ever.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The body of POST /v1/deploy. Duplicate and unknown fields are refused by name.
+/// The body of POST /v1/deploy. Duplicate and unknown fields are rejected by name.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeployBody {
@@ -38,7 +38,7 @@ impl fmt::Display for BodyError {
 
 impl std::error::Error for BodyError {}
 
-impl From<BodyError> for Refusal {
+impl From<BodyError> for ApiError {
     fn from(error: BodyError) -> Self {
         Self::Body(error.0)
     }
@@ -58,21 +58,21 @@ fn environment<'de, D: Deserializer<'de>>(
         .map_err(|error| serde::de::Error::custom(format!("environment {error}")))
 }
 
-/// Reads the whole body.
-pub(super) async fn read(payload: Payload) -> Result<Vec<u8>, Refusal> {
-    tokio::time::timeout(BODY_TIMEOUT, collect(payload))
+/// Reads the whole body, within its bounds of size and time.
+pub(super) async fn read(payload: &mut Payload) -> Result<Vec<u8>, ApiError> {
+    tokio::time::timeout(TIMEOUT, collect(payload))
         .await
-        .unwrap_or(Err(Refusal::TooSlow))
+        .unwrap_or(Err(ApiError::BodyTooSlow))
 }
 
-async fn collect(mut payload: Payload) -> Result<Vec<u8>, Refusal> {
+async fn collect(payload: &mut Payload) -> Result<Vec<u8>, ApiError> {
     let mut bytes = Vec::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| {
-            Refusal::Body("the request body ended early or is not framed as HTTP asks".into())
+            ApiError::Body("the request body ended early or is not framed as HTTP asks".into())
         })?;
         if bytes.len() + chunk.len() > LARGEST {
-            return Err(Refusal::TooLarge);
+            return Err(ApiError::BodyTooLarge);
         }
         bytes.extend_from_slice(&chunk);
     }
@@ -100,14 +100,14 @@ pub fn stop(bytes: &[u8]) -> Result<(), BodyError> {
 
 /// Parses a JSON object. serde would also fill a struct from an array, by position.
 fn object<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, BodyError> {
-    let parsed = serde_json::from_slice(bytes).map_err(|error| refused(&error))?;
+    let parsed = serde_json::from_slice(bytes).map_err(|error| problem(&error))?;
     match bytes.trim_ascii_start().first() {
         Some(b'{') => Ok(parsed),
         _ => Err(BodyError("the request body must be a JSON object".into())),
     }
 }
 
-fn refused(error: &serde_json::Error) -> BodyError {
+fn problem(error: &serde_json::Error) -> BodyError {
     // serde names fields and types, and quotes values only of the wrong type; both are the caller's own words.
     let text: String = error
         .to_string()
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     fn reason(body: &str) -> String {
-        deploy(body.as_bytes()).expect_err("refused").to_string()
+        deploy(body.as_bytes()).expect_err("rejected").to_string()
     }
 
     #[test]
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_is_named() {
+    fn what_is_wrong_is_named() {
         assert!(reason(r#"{"image":"a","volumes":[]}"#).contains("`volumes`"));
         assert!(reason(r#"{"image":"a","image":"b"}"#).contains("duplicate field `image`"));
         assert!(reason(r#"{"environment":"dev"}"#).contains("`image`"));

@@ -1,103 +1,127 @@
-//! Before anything else: is the caller let in, and does it speak JSON?
+//! Before anything else: is the caller let in, does it speak JSON, and is its request there to its end?
 
-use std::rc::Rc;
-use std::time::SystemTime;
+use std::cell::Cell;
+use std::panic::AssertUnwindSafe;
+use std::time::{Instant, SystemTime};
 
 use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::guard::{Guard, fn_guard};
-use actix_web::http::ConnectionType;
-use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, TRANSFER_ENCODING};
+use actix_web::http::Method;
+use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderName};
 use actix_web::middleware::Next;
-use actix_web::{HttpMessage, web};
+use actix_web::{HttpMessage, HttpRequest, ResponseError, web};
+use futures_util::FutureExt;
 
-use super::Front;
-use super::answer::Refusal;
-use super::patience::Served;
-use crate::access::{Denied, Header, Presented, Requester};
+use super::AppState;
+use super::answer::KeepsRequest;
+use super::body;
+use super::error::ApiError;
+use crate::access::{Denied, Header, Presented, Requester, printable};
+use crate::audit::Rejection;
 
 // Parsed once: a lookup by text would parse and copy the name for every request.
 static CLIENT_ID: HeaderName = HeaderName::from_static("cf-access-client-id");
 static CLIENT_SECRET: HeaderName = HeaderName::from_static("cf-access-client-secret");
 static ASSERTION: HeaderName = HeaderName::from_static("cf-access-jwt-assertion");
+static CF_RAY: HeaderName = HeaderName::from_static("cf-ray");
+
+/// In bytes. Longer paths and values of headers are cut before they are recorded.
+const SHOWN_LIMIT: usize = 64;
+
+/// Whether a connection has had its request. The server also hands over what a client has sent behind its first one;
+/// nothing of that is carried out, so that no request can hide behind another.
+#[derive(Default)]
+pub(super) struct HadRequest(Cell<bool>);
+
+/// A POST that was admitted, as its handler finds it in the extensions of the request.
+pub(super) struct Admitted {
+    pub(super) requester: Requester,
+    /// `Cf-Ray`, printable and short.
+    pub(super) cf_ray: Option<String>,
+    /// Before its body was read.
+    pub(super) arrived: Instant,
+    /// To its end.
+    pub(super) body: Vec<u8>,
+}
 
 /// The framework's router also takes a path whose letters are percent-encoded; a proxy's rules may not.
-pub(super) fn spelled(path: &'static str) -> impl Guard {
+pub(super) fn exact_path(path: &'static str) -> impl Guard {
     fn_guard(move |context| context.head().uri.path() == path)
 }
 
-/// Admits and serves, and tells the connection about it. Behind a chunked request that was refused the connection ends:
-/// the framework would go on reading its body for as long as it comes.
+/// Admits, lets the route act, and records what was rejected by either. A panic of either is an answer too.
+///
+/// Unknown routes are guarded alike, so that a caller without access cannot tell routes apart.
 pub(super) async fn guard(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let served = request.conn_data::<Rc<Served>>().cloned();
-    let serving = served.as_ref().map(Served::enter);
-    let chunked = request.headers().contains_key(TRANSFER_ENCODING);
-    let mut response = admit_and_serve(request, next).await?;
-    if chunked && !response.status().is_success() {
-        let head = response.response_mut().head_mut();
-        head.set_connection_type(ConnectionType::Close);
-        if let Some(serving) = &serving {
-            serving.is_the_last();
-        }
-    }
-    Ok(response)
-}
-
-/// Checks access, then content type, then lets the route act. Unknown routes are guarded alike, so that a caller
-/// without access cannot tell routes apart.
-async fn admit_and_serve(
-    request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let front = request
-        .app_data::<web::Data<Front>>()
+    let state = request
+        .app_data::<web::Data<AppState>>()
         .cloned()
-        .expect("the app is built with its front");
-    let admitted = admit(
-        &front,
-        request.headers(),
-        request.method() != actix_web::http::Method::GET,
-    )
-    .await;
-    let requester = match admitted {
-        Ok(requester) => requester,
-        Err(refusal) => {
-            super::handlers::record(&front, &request, &refusal);
-            return Ok(request.into_response(refusal.response()));
+        .expect("the app is built with its state");
+    let mut payload = request.take_payload();
+    let admitted = AssertUnwindSafe(admit(&state, &request, &mut payload));
+    let response = match admitted.catch_unwind().await {
+        Ok(Ok(())) => {
+            let called = AssertUnwindSafe(next.call(request)).catch_unwind().await;
+            called
+                .unwrap_or_else(|_| Err(ApiError::Panicked.into()))?
+                .map_into_boxed_body()
         }
+        Ok(Err(error)) => request.error_response(error),
+        Err(_) => request.error_response(ApiError::Panicked),
     };
-    if let Some(requester) = requester {
-        request.extensions_mut().insert(requester);
+    let error = response.response().error();
+    if let Some(error) = error.and_then(actix_web::Error::as_error::<ApiError>)
+        && error.is_rejection()
+    {
+        record(&state, response.request(), error);
     }
-    Ok(next.call(request).await?.map_into_boxed_body())
+    Ok(response.map_body(|_, body| KeepsRequest::boxed(body, payload)))
 }
 
-/// The requester is built for what is recorded only; reading the status names nobody and allocates nothing here.
+/// Checks the connection, access, then content type; then reads the body of a POST.
 async fn admit(
-    front: &Front,
-    headers: &HeaderMap,
-    named: bool,
-) -> Result<Option<Requester>, Refusal> {
+    state: &AppState,
+    request: &ServiceRequest,
+    payload: &mut Payload,
+) -> Result<(), ApiError> {
+    let arrived = Instant::now();
+    if let Some(HadRequest(had)) = request.conn_data()
+        && had.replace(true)
+    {
+        return Err(ApiError::SecondRequest);
+    }
+    let headers = request.headers();
     let presented = Presented {
         client_id: header(headers, &CLIENT_ID),
         client_secret: header(headers, &CLIENT_SECRET),
         assertion: header(headers, &ASSERTION),
     };
-    let admitted = front
+    let admitted = state
         .access
         .admit(&presented, SystemTime::now())
         .await
-        .map_err(Refusal::Denied)?;
+        .map_err(ApiError::Denied)?;
     if from_browser(headers) {
-        return Err(Refusal::Denied(Denied::FromBrowser));
+        return Err(ApiError::Denied(Denied::FromBrowser));
     }
     if !speaks_json(headers) {
-        return Err(Refusal::ContentType);
+        return Err(ApiError::ContentType);
     }
-    Ok(named.then(|| admitted.requester()))
+    // Only what may become an operation is read and named: a status allocates nothing here.
+    if request.method() == Method::POST {
+        let admitted = Admitted {
+            requester: admitted.requester(),
+            cf_ray: cf_ray(headers),
+            arrived,
+            body: body::read(payload).await?,
+        };
+        request.extensions_mut().insert(admitted);
+    }
+    Ok(())
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Header<'a> {
@@ -124,4 +148,39 @@ fn speaks_json(headers: &HeaderMap) -> bool {
     essence
         .trim_ascii()
         .eq_ignore_ascii_case(b"application/json")
+}
+
+/// Rejected requests are recorded, bounded by the trail; what they show of themselves is not believed.
+fn record(state: &AppState, request: &HttpRequest, error: &ApiError) {
+    let headers = request.headers();
+    let reason = match error {
+        // The caller is told less.
+        ApiError::Denied(denied) => denied.to_string(),
+        other => other.to_string(),
+    };
+    let method = request.method();
+    state.agent.refused(Rejection {
+        http: error.status_code().as_u16(),
+        request: format!(
+            "{method} {}",
+            printable(request.path().as_bytes(), SHOWN_LIMIT)
+        ),
+        reason,
+        requester: crate::audit::Requester {
+            client_id: shown(headers, &CLIENT_ID),
+            cf_ray: cf_ray(headers),
+            common_name: None,
+        },
+        image: None,
+    });
+}
+
+/// Cloudflare's id of the request; untrusted, so printable and short.
+fn cf_ray(headers: &HeaderMap) -> Option<String> {
+    shown(headers, &CF_RAY)
+}
+
+fn shown(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let value = headers.get(name)?;
+    Some(printable(value.as_bytes(), SHOWN_LIMIT))
 }

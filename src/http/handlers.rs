@@ -1,207 +1,109 @@
-//! Parse, hand to the agent, answer.
+//! Parse, hand to the agent, answer. The guard has read the body and records what is rejected.
 
-use std::panic::AssertUnwindSafe;
-use std::rc::Rc;
-use std::time::Instant;
+use actix_web::http::StatusCode;
+use actix_web::http::header::HeaderName;
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
 
-use actix_web::dev::ServiceRequest;
-use actix_web::http::header::HeaderMap;
-use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
-use futures_util::FutureExt;
-
-use super::answer::{Refusal, done};
-use super::patience::Served;
-use super::{Front, body, presence};
-use crate::access::Requester;
+use super::error::ApiError;
+use super::guard::Admitted;
+use super::{AppState, answer, body};
 use crate::agent::Submission;
-use crate::audit::Rejection;
 use crate::domain::Environment;
-use crate::operation::Request;
+use crate::operation::{Ended, Request};
+
+/// Finds the operation in the log and in the trail.
+static OPERATION: HeaderName = HeaderName::from_static("dreichor-operation");
+/// `SEQ:HASH` of the record of its outcome: whoever keeps it can prove that the record is still there.
+static AUDIT_HEAD: HeaderName = HeaderName::from_static("dreichor-audit-head");
 
 /// POST /v1/deploy
 pub(super) async fn deploy(
-    front: web::Data<Front>,
+    state: web::Data<AppState>,
     request: HttpRequest,
-    payload: web::Payload,
-) -> HttpResponse {
-    let arrived = Instant::now();
-    let asked = async {
-        let parsed = body::deploy(&whole_body(&request, payload).await?)?;
-        let image = front
-            .agent
-            .parse_image(&parsed.image)
-            .map_err(Refusal::Image)?;
-        Ok((Request::Deploy { image }, parsed.environment))
-    };
-    let answer = async {
-        match asked.await {
-            Ok((asked, environment)) => submit(&front, &request, asked, environment, arrived).await,
-            Err(refusal) => refused(&front, &request, &refusal),
-        }
-    };
-    answered(answer).await
+) -> Result<HttpResponse, ApiError> {
+    let admitted = admitted(&request);
+    let parsed = body::deploy(&admitted.body)?;
+    let image = state
+        .agent
+        .parse_image(&parsed.image)
+        .map_err(ApiError::Image)?;
+    submit(
+        &state,
+        admitted,
+        Request::Deploy { image },
+        parsed.environment,
+    )
+    .await
 }
 
 /// POST /v1/stop
 pub(super) async fn stop(
-    front: web::Data<Front>,
+    state: web::Data<AppState>,
     request: HttpRequest,
-    payload: web::Payload,
-) -> HttpResponse {
-    let arrived = Instant::now();
-    let answer = async {
-        let read = whole_body(&request, payload).await;
-        match read.and_then(|bytes| Ok(body::stop(&bytes)?)) {
-            Ok(()) => submit(&front, &request, Request::Stop, None, arrived).await,
-            Err(refusal) => refused(&front, &request, &refusal),
-        }
-    };
-    answered(answer).await
-}
-
-async fn whole_body(request: &HttpRequest, payload: web::Payload) -> Result<Vec<u8>, Refusal> {
-    let bytes = body::read(payload).await?;
-    if let Some(served) = request.conn_data::<Rc<Served>>() {
-        served.is_whole();
-    }
-    Ok(bytes)
-}
-
-/// A panic is an answer too.
-async fn answered(answer: impl Future<Output = HttpResponse>) -> HttpResponse {
-    let outcome = AssertUnwindSafe(answer).catch_unwind().await;
-    outcome.unwrap_or_else(|_| Refusal::Panicked.response())
+) -> Result<HttpResponse, ApiError> {
+    let admitted = admitted(&request);
+    body::stop(&admitted.body)?;
+    submit(&state, admitted, Request::Stop, None).await
 }
 
 /// GET /v1/status
-pub(super) async fn status(front: web::Data<Front>) -> HttpResponse {
-    match front.agent.status() {
-        Ok(body) => HttpResponse::Ok()
-            .content_type("application/json")
-            .body(body),
-        Err(stale) => Refusal::Stale(stale).response(),
-    }
+pub(super) async fn status(state: web::Data<AppState>) -> Result<HttpResponse, ApiError> {
+    let body = state.agent.status().map_err(ApiError::Stale)?;
+    Ok(answer::json(StatusCode::OK, body))
 }
 
 /// Every other path.
-pub(super) async fn not_found() -> HttpResponse {
-    Refusal::NotFound.response()
+pub(super) async fn not_found() -> Result<HttpResponse, ApiError> {
+    Err(ApiError::NotFound)
 }
 
 /// Every other method of the three paths.
-pub(super) async fn method_not_allowed(request: HttpRequest) -> HttpResponse {
-    let allowed = if request.path() == "/v1/status" {
-        "GET"
-    } else {
-        "POST"
+pub(super) async fn method_not_allowed(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let allowed = match request.path() {
+        "/v1/status" => "GET",
+        _ => "POST",
     };
-    Refusal::MethodNotAllowed { allowed }.response()
+    Err(ApiError::MethodNotAllowed { allowed })
 }
 
+fn admitted(request: &HttpRequest) -> Admitted {
+    let admitted = request.extensions_mut().remove();
+    admitted.expect("the guard admits every POST")
+}
+
+/// The server drops this future when the client leaves; the agent then knows that nobody waits for the outcome.
 async fn submit(
-    front: &Front,
-    request: &HttpRequest,
-    asked: Request,
+    state: &AppState,
+    admitted: Admitted,
+    request: Request,
     environment_asked: Option<Environment>,
-    arrived: Instant,
-) -> HttpResponse {
-    let requester = request
-        .extensions()
-        .get::<Requester>()
-        .cloned()
-        .expect("the guard names the requester of every POST");
-    let own = front.agent.environment();
+) -> Result<HttpResponse, ApiError> {
+    let own = state.agent.environment();
     if let Some(other) = environment_asked.filter(|asked| *asked != own) {
         log::warn!(
             "{} asked for environment {other}; this is {own}, and environment is informational",
-            requester.name()
+            admitted.requester.name()
         );
     }
-    let client_gone = presence::client_gone(request);
     let submission = Submission {
-        request: asked,
-        requester,
-        cf_ray: cf_ray(request.headers()),
+        request,
+        requester: admitted.requester,
+        cf_ray: admitted.cf_ray,
         environment_asked,
-        arrived,
-        client_gone,
+        arrived: admitted.arrived,
     };
-    match front.agent.submit(submission).await {
-        Ok(outcome) => done(&front.agent, &outcome),
-        Err(failure) => {
-            let never_queued = matches!(failure.kind, crate::operation::FailureKind::QueueFull);
-            let refusal = Refusal::Failed(failure);
-            if never_queued {
-                refused(front, request, &refusal)
-            } else {
-                refusal.response()
-            }
-        }
-    }
-}
-
-fn refused(front: &Front, request: &HttpRequest, refusal: &Refusal) -> HttpResponse {
-    note(
-        front,
-        request.method().as_str(),
-        request.path(),
-        request.headers(),
-        refusal,
-    );
-    refusal.response()
-}
-
-/// Records a request that the guard refused.
-pub(super) fn record(front: &Front, request: &ServiceRequest, refusal: &Refusal) {
-    note(
-        front,
-        request.method().as_str(),
-        request.path(),
-        request.headers(),
-        refusal,
-    );
-}
-
-/// Refused requests are recorded, bounded by the trail; what they show of themselves is not believed.
-fn note(front: &Front, method: &str, path: &str, headers: &HeaderMap, refusal: &Refusal) {
-    let code = refusal.status().as_u16();
-    let reason = match refusal {
-        Refusal::Denied(denied) => denied.to_string(),
-        other => other.reason(),
+    let Ended {
+        operation,
+        audit_head,
+        result,
+    } = state.agent.submit(submission).await;
+    let mut response = match result {
+        Ok(done) => answer::done(&state.agent, &done),
+        // As an error, so that the guard records it: there is no operation that tells of it.
+        Err(failure) if operation.is_none() => return Err(ApiError::Failed(failure)),
+        Err(failure) => ApiError::Failed(failure).error_response(),
     };
-    let client_id = headers
-        .get("cf-access-client-id")
-        .map(|value| printable(value.as_bytes()));
-    front.agent.refused(Rejection {
-        http: code,
-        request: format!("{method} {}", printable(path.as_bytes())),
-        reason,
-        requester: crate::audit::Requester {
-            client_id,
-            cf_ray: cf_ray(headers),
-            common_name: None,
-        },
-        image: None,
-    });
-}
-
-/// Cloudflare's id of the request; untrusted, so printable and short.
-fn cf_ray(headers: &HeaderMap) -> Option<String> {
-    headers
-        .get("cf-ray")
-        .map(|value| printable(value.as_bytes()))
-}
-
-fn printable(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .take(64)
-        .map(|byte| {
-            if byte.is_ascii_graphic() {
-                char::from(*byte)
-            } else {
-                '?'
-            }
-        })
-        .collect()
+    answer::name(&mut response, &OPERATION, operation);
+    answer::name(&mut response, &AUDIT_HEAD, audit_head);
+    Ok(response)
 }

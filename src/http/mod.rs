@@ -1,57 +1,65 @@
-//! The HTTP face: exactly three routes, exactly the contract's fields, every answer JSON.
+//! The HTTP application: exactly three routes, exactly the contract's fields, every answer JSON.
 //!
-//! A request is guarded (access, then content type), parsed, handed to the agent, answered. Nothing here knows
-//! Docker; everything the contract does not name is refused.
+//! A request passes the [`guard`] (access, content type, its whole body), is parsed by its handler, handed to the agent
+//! and answered. Nothing here knows Docker; everything the contract does not name is rejected. Two words are kept apart:
+//! a request is *denied* when the access check says no, and *rejected* when it is answered with an error before it
+//! became an operation, for whatever reason; each denied request is also a rejected one.
+//!
+//! The framework's own server serves, one request a connection: a proxy never sends into a connection that is being
+//! closed, and a client that has its answer holds nothing. What a connection may hold, and for how long:
+//!
+//! | who | how long | bounded by |
+//! |---|---|---|
+//! | sends no whole head | [`HEAD_TIMEOUT`] | the server, with a bare 408 |
+//! | sends no whole body | [`body::TIMEOUT`] | the guard, with a 408 |
+//! | goes on sending behind its answer | [`DISCONNECT_TIMEOUT`] | the server |
+//! | does not read its answer | [`UNREAD_TIMEOUT`] | the kernel |
+//! | waits for its operation | the operation's budget | the operation |
+//!
+//! A client that closes its side has left: the server drops the handler and with it the receiver of the outcome. That
+//! is how the actor learns that nobody waits any more for an operation that has not started.
 
-#[cfg(test)]
-mod allocations;
 mod answer;
 pub mod body;
+mod error;
 mod guard;
 mod handlers;
-mod patience;
-mod plain_errors;
-mod presence;
 
-use std::future::ready;
 use std::net::TcpListener;
 use std::time::Duration;
 
-use actix_http::HttpService;
-use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, fn_service, map_config};
 use actix_web::body::BoxBody;
-use actix_web::dev::{
-    AppConfig, Extensions, Server, ServiceFactory, ServiceRequest, ServiceResponse,
-};
+use actix_web::dev::{Extensions, Server, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::from_fn;
-use actix_web::rt::net::TcpStream;
-use actix_web::{App, web};
+use actix_web::{App, HttpServer, web};
 
 use crate::access::Access;
 use crate::agent::Agent;
-use patience::Patient;
-use plain_errors::JsonErrors;
 
-/// cloudflared keeps idle connections to its origin for 90 s; closing earlier would race with a POST.
-const KEEP_ALIVE: Duration = Duration::from_secs(100);
-/// For the request's head; a tunnel sends it in one piece.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// For the whole head of a request, from the connection's begin; a tunnel sends it in one piece.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// For a client to notice that the rest of its request is not wanted.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// For a client to take bytes of an answer that the kernel holds for it.
+const UNREAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// One worker answers status while another reads a slow body; nothing here computes.
 const WORKERS: usize = 2;
-/// Idle connections cost memory and descriptors; a tunnel keeps 100 at most.
+/// What the workers take at once; each costs a descriptor and some 20 KiB of memory.
 const CONNECTIONS_PER_WORKER: usize = 4096;
-/// The connection and the second look at it, see `presence`.
-const DESCRIPTORS_PER_CONNECTION: u64 = 2;
+/// Connections that wait for a worker: past it the kernel drops a client's first packet, and the client tries again
+/// only after a second, three, seven. The standard library asks for 128, a burst of few milliseconds.
+const BACKLOG: i32 = 4096;
 /// For the engine, the trail and the files of an operation, however many connections there are.
 const DESCRIPTORS_KEPT: u64 = 128;
 
 /// What every request can reach.
-pub(crate) struct Front {
+pub(crate) struct AppState {
     pub(crate) agent: Agent,
     pub(crate) access: Access,
 }
 
-/// Starts serving on a bound loopback listener. Signals are the caller's business.
+/// Starts serving on a bound loopback listener. Signals are the caller's business. A stop of the server's handle waits
+/// at most `answer_within` for the answers that are due.
 ///
 /// # Errors
 /// The listener cannot be used.
@@ -61,44 +69,31 @@ pub fn serve(
     access: Access,
     answer_within: Duration,
 ) -> std::io::Result<Server> {
-    let front = web::Data::new(Front { agent, access });
-    let builder = Server::build();
-    let ending = builder.graceful_shutdown_signal();
-    let address = listener.local_addr()?;
-    // What `actix_web::HttpServer` puts together, with one more layer: see `plain_errors`.
-    let server = builder.listen("api", listener, move || {
-        let (front, ending) = (front.clone(), ending.clone());
-        let app = map_config(
-            app(front)
-                .into_factory()
-                .map_err(|error: actix_web::Error| error.error_response()),
-            |()| AppConfig::default(),
-        );
-        let http = HttpService::build()
-            .graceful_shutdown_signal(move || {
-                let ending = ending.clone();
-                async move { ending.notified().await }
-            })
-            .keep_alive(KEEP_ALIVE)
-            .client_request_timeout(HEAD_TIMEOUT)
-            .local_addr(address)
-            .on_connect_ext(|connection: &JsonErrors, data: &mut Extensions| {
-                presence::remember(connection.io().io(), data);
-                data.insert(connection.io().served());
-            })
-            .h1(app);
-        fn_service(|stream: TcpStream| {
-            let peer = stream.peer_addr().ok();
-            ready(Ok((JsonErrors::new(Patient::new(stream)), peer)))
-        })
-        .and_then(http)
-    })?;
-    Ok(server
+    prepare(&listener)?;
+    let state = web::Data::new(AppState { agent, access });
+    let server = HttpServer::new(move || app(state.clone()))
         .workers(WORKERS)
-        .max_concurrent_connections(connections_per_worker())
+        .max_connections(connections_per_worker())
+        .keep_alive(None)
+        .client_request_timeout(HEAD_TIMEOUT)
+        .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+        // A client that closes its side waits for no answer.
+        .h1_allow_half_closed(false)
+        .on_connect(|_, data: &mut Extensions| {
+            data.insert(guard::HadRequest::default());
+        })
         .shutdown_timeout(answer_within.as_secs())
         .disable_signals()
-        .run())
+        .listen(listener)?;
+    Ok(server.run())
+}
+
+/// Sets what accepted connections inherit, and lengthens the queue of those that wait to be accepted.
+fn prepare(listener: &TcpListener) -> std::io::Result<()> {
+    let unread = u32::try_from(UNREAD_TIMEOUT.as_millis()).unwrap_or(u32::MAX);
+    rustix::net::sockopt::set_tcp_user_timeout(listener, unread)?;
+    rustix::net::listen(listener, BACKLOG)?;
+    Ok(())
 }
 
 /// As many as the limit of open files leaves room for.
@@ -107,14 +102,14 @@ fn connections_per_worker() -> usize {
     let Some(limit) = getrlimit(Resource::Nofile).current else {
         return CONNECTIONS_PER_WORKER;
     };
-    let for_all = limit.saturating_sub(DESCRIPTORS_KEPT) / DESCRIPTORS_PER_CONNECTION;
-    let for_each = usize::try_from(for_all / WORKERS as u64).unwrap_or(CONNECTIONS_PER_WORKER);
+    let for_each = limit.saturating_sub(DESCRIPTORS_KEPT) / WORKERS as u64;
+    let for_each = usize::try_from(for_each).unwrap_or(CONNECTIONS_PER_WORKER);
     for_each.clamp(1, CONNECTIONS_PER_WORKER)
 }
 
 /// The three routes behind the guard.
 fn app(
-    front: web::Data<Front>,
+    state: web::Data<AppState>,
 ) -> App<
     impl ServiceFactory<
         ServiceRequest,
@@ -125,23 +120,23 @@ fn app(
     >,
 > {
     App::new()
-        .app_data(front)
+        .app_data(state)
         .wrap(from_fn(guard::guard))
         .service(
             web::resource("/v1/deploy")
-                .guard(guard::spelled("/v1/deploy"))
+                .guard(guard::exact_path("/v1/deploy"))
                 .route(web::post().to(handlers::deploy))
                 .default_service(web::to(handlers::method_not_allowed)),
         )
         .service(
             web::resource("/v1/status")
-                .guard(guard::spelled("/v1/status"))
+                .guard(guard::exact_path("/v1/status"))
                 .route(web::get().to(handlers::status))
                 .default_service(web::to(handlers::method_not_allowed)),
         )
         .service(
             web::resource("/v1/stop")
-                .guard(guard::spelled("/v1/stop"))
+                .guard(guard::exact_path("/v1/stop"))
                 .route(web::post().to(handlers::stop))
                 .default_service(web::to(handlers::method_not_allowed)),
         )

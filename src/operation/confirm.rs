@@ -11,7 +11,6 @@ use super::failure::{RuntimeState, StepError};
 use crate::engine::{
     ContainerEvent, ContainerId, ContainerStatus, EventAction, Health, Observed, PulledImage,
 };
-use crate::look::Look;
 use crate::settings::{Confirm, RestartPolicy};
 
 /// Health is also asked for, because its events may be lost.
@@ -31,13 +30,13 @@ enum Verdict {
     Look,
 }
 
-/// Watches the new container for the confirmation window, then looks at it once. The look serves the view too.
+/// Watches the new container for the confirmation window, then inspects it once.
 pub(super) async fn confirm(
     context: &Context,
     id: &ContainerId,
     pulled: &PulledImage,
     events: &mut Receiver<ContainerEvent>,
-) -> Result<(RuntimeState, Look), StepError> {
+) -> Result<RuntimeState, StepError> {
     let end = Instant::now() + context.rules.start_confirmation;
     let healthy_asked = context.rules.confirm == Confirm::Healthy && pulled.has_healthcheck;
     let mut watch = Watch::default();
@@ -61,7 +60,6 @@ pub(super) async fn confirm(
             continue;
         }
         let last = Instant::now() >= end;
-        let began = Instant::now();
         let shown = context.engine.inspect_name().await?;
         let healthy = judge(shown.as_ref(), id, pulled, &watch)?;
         let up = shown.as_ref().is_some_and(Observed::may_run);
@@ -73,9 +71,8 @@ pub(super) async fn confirm(
         let exited = shown
             .as_ref()
             .is_some_and(|shown| shown.status == ContainerStatus::Exited);
-        let look = Look { began, shown };
         match (healthy_asked, last) {
-            (true, _) if healthy == Some(Health::Healthy) => return Ok((good, look)),
+            (true, _) if healthy == Some(Health::Healthy) => return Ok(good),
             (true, _) if healthy == Some(Health::Unhealthy) => {
                 return Err(not_started("the new container is unhealthy"));
             }
@@ -84,10 +81,10 @@ pub(super) async fn confirm(
                     "the new container did not become healthy inside START_CONFIRMATION_SECONDS",
                 ));
             }
-            (false, true) => return Ok((good, look)),
+            (false, true) => return Ok(good),
             // A clean end that nothing will follow needs no more watching.
             (false, false) if exited && context.runtime.restart_policy == RestartPolicy::No => {
-                return Ok((good, look));
+                return Ok(good);
             }
             (_, false) => {}
         }

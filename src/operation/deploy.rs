@@ -34,7 +34,6 @@ pub(super) async fn deploy(run: &mut Run<'_>, image: &ImageReference) -> Result<
 
     let window = context.rules.start_confirmation;
     let mut events = context.watcher.subscribe();
-    let quiet = context.watcher.quiet();
     let vacancy = clear(run, old, window).await?;
     run.touch();
     let limit = run.left_but(window).min(CREATE_LIMIT);
@@ -51,8 +50,6 @@ pub(super) async fn deploy(run: &mut Run<'_>, image: &ImageReference) -> Result<
         })
         .await?;
     run.facts.started();
-    // Without a window the confirmation looks at once, for the view too; else the status need not wait for it.
-    let quiet = Some(quiet).filter(|_| window.is_zero());
 
     // Beside the window: it ran, whatever becomes of it.
     let entered = context.trail.append(run.tag_ran(&pulled));
@@ -62,12 +59,10 @@ pub(super) async fn deploy(run: &mut Run<'_>, image: &ImageReference) -> Result<
             confirm(context, &started.id, &pulled, &mut events),
         )
         .await;
-    drop(quiet);
     match confirmed {
-        Ok((state, look)) => match entered.await {
+        Ok(state) => match entered.await {
             Ok(_) => {
                 run.facts.state = Some(state);
-                run.seen = Some(look);
                 Ok(Done::Deployed {
                     image: image.clone(),
                 })

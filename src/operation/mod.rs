@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use crate::access::Requester;
-use crate::audit::{Fingerprinter, Trail};
+use crate::audit::{Fingerprinter, Receipt, Trail};
 use crate::domain::{Environment, ImageReference};
 use crate::engine::Engine;
 use crate::settings::{OperationSettings, RuntimeSettings};
@@ -51,6 +51,17 @@ pub enum Done {
     },
     /// No runtime container is running.
     Stopped,
+}
+
+/// How an admitted operation ended, and which record of the trail says so.
+#[derive(Debug)]
+pub struct Ended {
+    /// Names it in log and trail; none if it was not admitted.
+    pub operation: Option<String>,
+    /// The record of its outcome; none if there is none.
+    pub audit_head: Option<Receipt>,
+    /// What it achieved, or how it failed.
+    pub result: Result<Done, Failure>,
 }
 
 /// The steps, in the order in which they happen.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::failure::{Failure, FailureKind, RuntimeState, StepError};
 use super::run::Run;
-use super::{Context, Done, Request, Step, Ticket};
+use super::{Context, Done, Ended, Request, Step, Ticket};
 use crate::audit::{
     self, Event, Fingerprint, Opened, OperationEnded, OperationInterrupted, OperationKind,
     OperationStarted, Outcome, PredecessorEnded, StepEnded, StepStarted, TagRan, Trail,
@@ -141,13 +141,19 @@ impl Run<'_> {
     }
 
     /// Records an admitted operation that never began.
-    pub async fn not_begun(context: &Context, ticket: &Ticket, failure: &Failure) {
+    pub async fn not_begun(context: &Context, ticket: &Ticket, failure: Failure) -> Ended {
         log::warn!("operation={} {} {failure}", ticket.id, ticket.title());
         let started = context.trail.append(operation_started(context, ticket));
         let ended = operation_ended(ticket, &Err(failure.clone()));
         let ended = context.trail.append(Event::OperationEnded(Box::new(ended)));
-        if let Err(error) = started.await.and(ended.await) {
+        let recorded = started.await.and(ended.await);
+        if let Err(error) = &recorded {
             log::error!("operation={} is not recorded: {error}", ticket.id);
+        }
+        Ended {
+            operation: Some(ticket.id.clone()),
+            audit_head: recorded.ok(),
+            result: Err(failure),
         }
     }
 }

@@ -7,10 +7,9 @@ use futures_util::future::join;
 
 use super::failure::{Failure, FailureKind, RuntimeState, StepError};
 use super::record::Facts;
-use super::{Context, Done, Request, Step, Ticket, deploy, stop};
+use super::{Context, Done, Ended, Request, Step, Ticket, deploy, stop};
 use crate::audit::TrailError;
 use crate::engine::{INSPECT_DEADLINE, PullProgress};
-use crate::look::Look;
 use crate::view::Activity;
 
 /// A pull's progress is logged this often at most.
@@ -23,16 +22,13 @@ pub struct Run<'a> {
     pub(super) facts: Facts,
     deadline: Instant,
     touched: bool,
-    /// The last look, if nothing was done since.
-    pub(super) seen: Option<Look>,
 }
 
 impl<'a> Run<'a> {
     /// Runs an admitted operation to its end and records it. Never cancelled: the actor owns it.
     ///
-    /// # Errors
-    /// The operation failed; the failure says at which step and what state the runtime is in.
-    pub async fn perform(context: &'a Context, ticket: &'a Ticket) -> Result<Done, Failure> {
+    /// A failure says at which step it came and what state the runtime is in.
+    pub async fn perform(context: &'a Context, ticket: &'a Ticket) -> Ended {
         let deadline = ticket.arrived + context.rules.budget;
         let mut run = Self {
             context,
@@ -40,7 +36,6 @@ impl<'a> Run<'a> {
             facts: Facts::default(),
             deadline,
             touched: false,
-            seen: None,
         };
         log::info!(
             "operation={} {} begins, asked by {}",
@@ -54,10 +49,10 @@ impl<'a> Run<'a> {
             Err(failure) => Err(failure),
         };
         // Before the answer, so that a status asked after it shows this operation.
-        let refreshed = context.watcher.refresh(run.touched, run.seen.take());
-        let (result, ()) = join(run.end(result), refreshed).await;
+        let refreshed = context.watcher.refresh(run.touched);
+        let (ended, ()) = join(run.end(result), refreshed).await;
         context.activity.send_replace(Activity::default());
-        result
+        ended
     }
 
     /// Records the intent. Nothing is started that cannot be recorded.
@@ -109,7 +104,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    async fn end(&mut self, result: Result<Done, Failure>) -> Result<Done, Failure> {
+    async fn end(&mut self, result: Result<Done, Failure>) -> Ended {
         let event = self.operation_ended(&result);
         let title = self.ticket.title();
         let id = &self.ticket.id;
@@ -120,15 +115,21 @@ impl<'a> Run<'a> {
             ),
             Err(failure) => log::error!("operation={id} {title} failed: {failure}"),
         }
-        match (self.context.trail.append(event).await, result) {
-            (Ok(receipt), result) => {
+        let (audit_head, result) = match self.context.trail.append(event).await {
+            Ok(receipt) => {
                 log::info!("operation={id} audit head {receipt}");
-                result
+                (Some(receipt), result)
             }
-            (Err(error), result) => {
+            Err(error) => {
                 log::error!("operation={id} the outcome could not be recorded: {error}");
-                result.and_then(|_| Err(self.unrecorded(&error.to_string())))
+                let unrecorded = |_| Err(self.unrecorded(&error.to_string()));
+                (None, result.and_then(unrecorded))
             }
+        };
+        Ended {
+            operation: Some(id.clone()),
+            audit_head,
+            result,
         }
     }
 

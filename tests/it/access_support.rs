@@ -12,8 +12,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use deploy_agent::access::{
     Access, AccessSettings, Admitted, Denied, Header, Presented, RefreshPolicy, run_key_refresher,
 };
+use dreichor_test_support::http::Wire;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
@@ -46,7 +47,7 @@ pub fn quick() -> RefreshPolicy {
         retry: Duration::from_secs(3600),
         min_gap: Duration::from_millis(1),
         deadline: Duration::from_secs(3),
-        patience: Duration::from_secs(8),
+        request_timeout: Duration::from_secs(8),
         validity: Duration::from_secs(3600),
     }
 }
@@ -187,13 +188,7 @@ impl KeyServer {
 }
 
 async fn answer(mut stream: TcpStream, reply: Reply) -> std::io::Result<()> {
-    let mut request = [0; 4096];
-    while !request.ends_with(b"\r\n\r\n") {
-        let read = stream.read(&mut request).await?;
-        if read == 0 || request[..read].ends_with(b"\r\n\r\n") {
-            break;
-        }
-    }
+    Wire::new(&mut stream).head().await?;
     let head =
         |status: u16, more: &str| format!("HTTP/1.1 {status} X\r\nconnection: close\r\n{more}\r\n");
     match reply {

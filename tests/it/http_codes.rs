@@ -1,4 +1,4 @@
-//! Every code of DESIGN section 3 that is decided before an operation; and nothing is started by any of them.
+//! Every code that is decided before an operation; and nothing is started by any of them.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -14,11 +14,35 @@ macro_rules! on_both_engines {
     };
 }
 
+/// Makes four tests of each scenario: for both kinds of runtime, each on both engines. The scenario puts its images
+/// there with `World::push_runtime`, and what it asserts holds for a runtime that loops and for one that stays.
+macro_rules! with_both_runtimes {
+    ($($name:ident),+ $(,)?) => {
+        mod loops {
+            with_both_runtimes!(@engines Loops: $($name),+);
+        }
+        mod serves {
+            with_both_runtimes!(@engines Serves: $($name),+);
+        }
+    };
+    (@engines $runtime:ident: $($name:ident),+) => {
+        mod fake {
+            use crate::harness::{Kind, Runtime, World};
+            $(#[test] fn $name() { super::super::$name(World::with_runtime(Kind::Fake, Runtime::$runtime)); })+
+        }
+        mod real {
+            use crate::harness::{Kind, Runtime, World};
+            $(#[test] fn $name() { super::super::$name(World::with_runtime(Kind::Real, Runtime::$runtime)); })+
+        }
+    };
+}
+
 mod contract;
 mod disk;
 mod engine;
 mod failures;
 mod life;
+mod looping;
 mod names;
 mod order;
 mod outside;

@@ -21,12 +21,13 @@ mod runner;
 mod stub;
 mod workflow;
 mod workflow_answers;
+mod workflow_file;
 mod workflow_input;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::harness::{self, CLIENT_ID, CLIENT_SECRET, World};
+use crate::harness::{self, CLIENT_ID, CLIENT_SECRET, Runtime, World};
 
 /// What an example said, and whether it ended well.
 #[derive(Debug)]
@@ -76,12 +77,17 @@ fn put_program(bin: &Path, name: &str, script: &str) {
     std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).expect("executable");
 }
 
-/// A world with two good images and what fails.
+/// A world with two good images of a long-lived runtime.
 fn world(kind: harness::Kind) -> World {
-    let mut world = World::new(kind);
+    world_of(kind, Runtime::Serves)
+}
+
+/// The same with a runtime of this kind.
+fn world_of(kind: harness::Kind, runtime: Runtime) -> World {
+    let mut world = World::with_runtime(kind, runtime);
     world.set("START_CONFIRMATION_SECONDS", "0");
     for tag in ["1.0.0", "1.0.1"] {
-        world.push(tag, &["run"]);
+        world.push_runtime(tag);
     }
     world
 }
@@ -129,9 +135,15 @@ fn the_quickstart_does_what_it_shows() {
         "200 {\"status\":\"stopped\"",
         "\"running\":false",
         "intact",
+        "READY",
     ] {
         assert!(said.contains(shown), "{shown}: {said}");
     }
+    let (_, looping) = said
+        .split_once("runtime:2.0.0")
+        .expect("the one that loops");
+    let (looping, _) = looping.split_once("/v1/stop").expect("its stop");
+    assert_eq!(looping.matches("\"running\":true").count(), 3, "{said}");
 }
 
 /// Every figure that it promises, each taken a few times; not what they are.
@@ -149,7 +161,7 @@ fn the_benchmark_shows_every_figure() {
         "resident MiB, idle",
         "resident MiB after 2,000 requests",
         "wake-ups a second, idle",
-        "open connections, the agent",
+        "idle connections, the agent",
         "Growth of the trail",
         "goals met",
     ] {

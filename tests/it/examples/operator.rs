@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use super::stub::{Canned, LOGIN_PAGE, Stub};
-use super::{CLIENT_ID, CLIENT_SECRET, Said, root, run, world};
-use crate::harness::{self, World, free_port};
+use super::{CLIENT_ID, CLIENT_SECRET, Said, root, run, world, world_of};
+use crate::harness::{self, Runtime, World, free_port};
 
 /// The operator's file; outside of what a world searches for leaked secrets.
 struct Token(tempfile::TempDir);
@@ -70,12 +70,16 @@ fn asks_deploys_and_stops(world: &World) {
 
 #[test]
 fn the_operators_script_asks_deploys_and_stops_on_the_fake_engine() {
-    asks_deploys_and_stops(&world(harness::Kind::Fake));
+    for runtime in [Runtime::Loops, Runtime::Serves] {
+        asks_deploys_and_stops(&world_of(harness::Kind::Fake, runtime));
+    }
 }
 
 #[test]
 fn the_operators_script_asks_deploys_and_stops_on_the_real_engine() {
-    asks_deploys_and_stops(&world(harness::Kind::Real));
+    for runtime in [Runtime::Loops, Runtime::Serves] {
+        asks_deploys_and_stops(&world_of(harness::Kind::Real, runtime));
+    }
 }
 
 #[test]

@@ -1,31 +1,38 @@
 //! `examples/github-actions/deploy.yml`, run against a real agent: by hand on the fake engine, by `act` on the real one.
 
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use serde_json::{Value, json};
-
 use super::runner::{Dispatch, Outcome, Runner};
-use super::{root, world};
-use crate::harness::{Agent, Kind, World, free_port};
-use crate::host_files::{read, yaml};
+use super::{world, world_of};
+use crate::harness::{Agent, Kind, Runtime, World, free_port};
 
 pub const BEFORE: &str = "Read the status before anything is touched";
 pub const AFTER_FAILURE: &str = "Read the status after a failed deploy";
 pub const STOP: &str = "Stop after a smoke deploy";
-const WORKFLOW: &str = "examples/github-actions/deploy.yml";
 
-/// Makes a test of each scenario: the steps by hand, and the workflow by act.
+/// Makes a test of each scenario for both kinds of runtime: the steps by hand, and the workflow by act.
 macro_rules! by_hand_and_by_act {
     ($($name:ident),+ $(,)?) => {
         mod by_hand_on_the_fake_engine {
-            use super::{Kind, Runner, world};
-            $(#[test] fn $name() { super::$name(Runner::ByHand, world(Kind::Fake)); })+
+            by_hand_and_by_act!(@runtimes ByHand Fake: $($name),+);
         }
         mod by_act_on_the_real_engine {
-            use super::{Kind, Runner, world};
-            $(#[test] fn $name() { super::$name(Runner::Act, world(Kind::Real)); })+
+            by_hand_and_by_act!(@runtimes Act Real: $($name),+);
         }
+    };
+    (@runtimes $runner:ident $kind:ident: $($name:ident),+) => {
+        mod loops {
+            by_hand_and_by_act!(@tests $runner $kind Loops: $($name),+);
+        }
+        mod serves {
+            by_hand_and_by_act!(@tests $runner $kind Serves: $($name),+);
+        }
+    };
+    (@tests $runner:ident $kind:ident $runtime:ident: $($name:ident),+) => {
+        use super::super::{Kind, Runner, Runtime, world_of};
+        $(#[test] fn $name() {
+            super::super::$name(Runner::$runner, world_of(Kind::$kind, Runtime::$runtime));
+        })+
     };
 }
 
@@ -58,78 +65,6 @@ fn fails(world: &World, asked: &Dispatch, step: &str, says: &[&str]) -> Outcome 
     outcome
 }
 
-#[test]
-fn the_workflow_may_do_nothing_else_and_keeps_its_secrets_out_of_scripts() {
-    let workflow = yaml(WORKFLOW);
-    assert_eq!(workflow["permissions"], json!({}));
-    let concurrency = &workflow["concurrency"];
-    assert_eq!(concurrency["group"], "deploy-${{ inputs.environment }}");
-    assert_eq!(concurrency["cancel-in-progress"], false);
-    assert_eq!(concurrency["queue"], "max");
-    let triggers = workflow["on"].as_object().expect("triggers");
-    assert_eq!(triggers.keys().collect::<Vec<_>>(), ["workflow_dispatch"]);
-    let inputs = &triggers["workflow_dispatch"]["inputs"];
-    assert_eq!(inputs["environment"]["options"], json!(["dev", "prod"]));
-    assert_eq!(inputs["mode"]["options"], json!(["deploy", "smoke"]));
-    let jobs = workflow["jobs"].as_object().expect("jobs");
-    assert_eq!(jobs.len(), 1);
-    let job = &jobs["deploy"];
-    assert_eq!(job["environment"], "${{ inputs.environment }}");
-    for step in job["steps"].as_array().expect("steps") {
-        assert!(step.get("uses").is_none(), "no foreign action: {step}");
-        let script = step["run"].as_str().expect("a script");
-        // What a person typed would become part of the script.
-        assert!(!script.contains("${{"), "{script}");
-    }
-    let text = read(WORKFLOW);
-    // Longer than the agent's longest budget and Cloudflare's own bound.
-    assert!(text.contains("--max-time 120"));
-    let head = text.split("\nname:").next().unwrap_or_default();
-    assert!(head.contains("deployment branches") && head.contains("required reviewers"));
-}
-
-#[test]
-fn shellcheck_finds_nothing_in_the_scripts_of_the_workflow() {
-    for step in yaml(WORKFLOW)["jobs"]["deploy"]["steps"]
-        .as_array()
-        .expect("steps")
-    {
-        let script = step["run"].as_str().expect("a script");
-        // The part that the first step writes down for the others is a script of its own.
-        let inner = script.split("<<'SCRIPT'\n").nth(1).unwrap_or_default();
-        let inner = inner.split("\nSCRIPT\n").next().unwrap_or_default();
-        for script in [script, inner] {
-            shellcheck(script);
-        }
-    }
-}
-
-fn shellcheck(script: &str) {
-    use std::io::Write;
-    let mut child = Command::new("shellcheck")
-        // The file that a step reads is made by the first one.
-        .args([
-            "--shell",
-            "bash",
-            "--severity",
-            "warning",
-            "--exclude",
-            "SC1091",
-            "-",
-        ])
-        .current_dir(root())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("shellcheck runs; ./tests/run installs it");
-    let mut input = child.stdin.take().expect("a pipe");
-    input.write_all(script.as_bytes()).expect("written");
-    drop(input);
-    let output = child.wait_with_output().expect("it ends");
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}");
-}
-
 fn it_deploys_and_verifies_and_a_smoke_run_stops_again(runner: Runner, world: World) {
     let agent = world.agent();
     let outcome = run(&world, &asked(runner, &world, "1.0.0"));
@@ -154,7 +89,10 @@ fn it_deploys_and_verifies_and_a_smoke_run_stops_again(runner: Runner, world: Wo
 /// The same on the real engine with the steps by hand, whose output no runner masks.
 #[test]
 fn by_hand_on_the_real_engine_it_deploys_and_verifies_and_a_smoke_run_stops_again() {
-    it_deploys_and_verifies_and_a_smoke_run_stops_again(Runner::ByHand, world(Kind::Real));
+    for runtime in [Runtime::Loops, Runtime::Serves] {
+        let world = world_of(Kind::Real, runtime);
+        it_deploys_and_verifies_and_a_smoke_run_stops_again(Runner::ByHand, world);
+    }
 }
 
 fn every_refusal_fails_it_with_the_agents_reason(runner: Runner, world: World) {
@@ -178,7 +116,8 @@ fn every_refusal_fails_it_with_the_agents_reason(runner: Runner, world: World) {
     refused("deploy", "9.9.9", &["502", "pull failed"]);
     world.push("1.0.0", &["run", "moved"]);
     refused("deploy", "1.0.0", &["409", "immutable"]);
-    world.write_runtime_env("EXECUTION_PLANE=live\n");
+    let url = world.database_url();
+    world.write_runtime_env(&format!("EXECUTION_PLANE=live\nDATABASE_URL={url}\n"));
     refused(
         "smoke",
         "1.0.1",
@@ -230,6 +169,7 @@ fn nobody_listens(runner: Runner, world: World) {
 fn an_engine_that_is_gone_fails_the_workflow_with_503() {
     let world = world(Kind::Fake);
     let agent = world.agent();
+    assert_eq!(agent.deploy(&world.image("1.0.0")).status, 200);
     world.fake.as_ref().expect("the fake").stop_listening();
     // The view is still fresh at first: the deploy is refused, later already the status before it.
     let asked = asked(Runner::ByHand, &world, "1.0.1");
@@ -244,8 +184,10 @@ fn the_workflow_names_operation_and_audit_head_of_a_real_agent() {
     let world = world(Kind::Fake);
     let _agent = world.agent();
     let outcome = run(&world, &asked(Runner::ByHand, &world, "1.0.0"));
-    let operation: &Value = &world.last_outcome()["operation"];
-    let operation = operation.as_str().expect("an operation");
-    assert!(outcome.said("Deploy").contains(operation), "{outcome:?}");
+    let record = world.last_outcome();
+    let operation = record["operation"].as_str().expect("an operation");
+    let head = format!("audit head {}:", record["seq"]);
+    let said = outcome.said("Deploy");
+    assert!(said.contains(operation) && said.contains(&head), "{said}");
     assert!(outcome.summary.contains(operation), "{outcome:?}");
 }

@@ -11,10 +11,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use dreichor_test_support::database::Database;
 use dreichor_test_support::fake_engine::{FakeEngine, WhileAway};
 use dreichor_test_support::images::{BuiltImage, ImageSpec};
 use dreichor_test_support::registry::Registry;
 use serde_json::{Value, json};
+
+pub use dreichor_test_support::images::Runtime;
 
 pub use agent::{Agent, CLIENT_ID, CLIENT_SECRET, contract_headers, request_bytes};
 pub use message::{Answer, engine_call, exchange, exchange_raw};
@@ -36,8 +39,12 @@ pub const REGISTRY_PASSWORD: &str = "canary~~~???>>>~~~ÿþ???";
 /// Everything around one agent.
 pub struct World {
     pub kind: Kind,
+    /// What [`World::push_runtime`] puts into the registry.
+    pub runtime: Runtime,
     pub fake: Option<FakeEngine>,
     pub registry: Registry,
+    /// Where `DATABASE_URL` leads.
+    pub database: Database,
     pub directory: tempfile::TempDir,
     pub name: String,
     pub repository: String,
@@ -48,7 +55,14 @@ pub struct World {
 }
 
 impl World {
-    /// A world on the engine of that kind. Panics, and so fails the test, where there is no real one.
+    /// A world whose runtime is of this kind.
+    pub fn with_runtime(kind: Kind, runtime: Runtime) -> Self {
+        let mut world = Self::new(kind);
+        world.runtime = runtime;
+        world
+    }
+
+    /// A world on the engine of that kind, with a long-lived runtime. Panics, and so fails the test, where there is no real one.
     pub fn new(kind: Kind) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let registry = Registry::start();
@@ -63,7 +77,9 @@ impl World {
         };
         let mut world = Self {
             kind,
+            runtime: Runtime::Serves,
             fake,
+            database: Database::start(),
             name: format!("dreichor-test-{unique}-dev"),
             repository: format!("127.0.0.1:{}/test-{unique}/runtime", registry.port()),
             registry,
@@ -128,7 +144,10 @@ impl World {
         for directory in ["volumes/audit-events", "volumes/snapshots", "docker"] {
             std::fs::create_dir_all(self.path(directory)).expect("made");
         }
-        self.write_runtime_env(&format!("EXECUTION_PLANE=paper\nDATABASE_URL={CANARY}\n"));
+        self.write_runtime_env(&format!(
+            "EXECUTION_PLANE=paper\nDATABASE_URL={}\n",
+            self.database_url()
+        ));
         let shown = |path: PathBuf| path.display().to_string();
         let settings = [
             ("ENVIRONMENT", "dev".to_owned()),
@@ -166,6 +185,11 @@ impl World {
         self.directory.path().join(inside)
     }
 
+    /// What `runtime.env` says, with the canary for a password.
+    pub fn database_url(&self) -> String {
+        self.database.url(CANARY)
+    }
+
     pub fn write_runtime_env(&self, text: &str) {
         std::fs::write(self.path("runtime.env"), text).expect("written");
     }
@@ -193,6 +217,11 @@ impl World {
     /// Puts an image into the registry under a tag; the mode decides what its process does.
     pub fn push(&self, tag: &str, mode: &[&str]) -> BuiltImage {
         self.push_spec(tag, ImageSpec::mode(mode))
+    }
+
+    /// Puts a runtime of this world's kind into the registry.
+    pub fn push_runtime(&self, tag: &str) -> BuiltImage {
+        self.push_spec(tag, ImageSpec::runtime(self.runtime))
     }
 
     pub fn push_spec(&self, tag: &str, spec: ImageSpec) -> BuiltImage {
@@ -233,6 +262,16 @@ impl World {
         self.container().expect("the runtime container exists")
     }
 
+    /// What tells this very container, and of a runtime that stays this very run of it, from any other.
+    pub fn identity(&self) -> Value {
+        let shown = self.shown();
+        let state = &shown["State"];
+        match self.runtime {
+            Runtime::Loops => json!([shown["Id"], state["Running"]]),
+            Runtime::Serves => json!([shown["Id"], state["StartedAt"], state["Status"]]),
+        }
+    }
+
     pub fn id(&self) -> String {
         self.shown()["Id"].as_str().expect("an id").to_owned()
     }
@@ -247,11 +286,13 @@ impl World {
         listed.as_array().expect("a list").len()
     }
 
-    /// Makes a container under our name the way somebody else would.
+    /// Makes a container under our name the way somebody else would, with `--env-file runtime.env`.
     pub fn foreign_container(&self, tag: &str, policy: &str) -> String {
         self.pull(tag);
+        let variables = std::fs::read_to_string(self.path("runtime.env")).expect("read");
         let body = json!({
             "Image": self.image(tag),
+            "Env": variables.lines().collect::<Vec<_>>(),
             "HostConfig": { "NetworkMode": "host", "RestartPolicy": { "Name": policy } },
         });
         let path = format!("/containers/create?name={}", self.name);

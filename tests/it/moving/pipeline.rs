@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::world;
-use crate::harness::{Agent, Answer, Kind, World, contract_headers, request_bytes, until};
+use crate::harness::{Agent, Answer, Kind, Runtime, World, contract_headers, request_bytes, until};
 
 const ROUTES: [(&str, &str); 3] = [
     ("POST", "/v1/deploy"),
@@ -142,61 +142,6 @@ fn a_deploy_answers_after_its_confirmation_window() {
 }
 
 #[test]
-fn a_runtime_that_crashes_inside_the_window_is_a_failed_deploy() {
-    let mut world = world(Kind::Real);
-    world.set("START_CONFIRMATION_SECONDS", "2");
-    world.push("2.0.0", &["crash-after", "300"]);
-    let agent = world.agent();
-    let answer = agent.deploy(&world.image("2.0.0"));
-    assert_eq!(answer.status, 500, "{}", answer.body);
-    assert_eq!(agent.status()["running"], false);
-    assert_eq!(world.shown()["State"]["Restarting"], false);
-}
-
-#[test]
-fn an_image_that_cannot_be_pulled_is_502_and_the_old_runtime_runs_on() {
-    let world = world(Kind::Fake);
-    let agent = world.agent();
-    assert_eq!(agent.deploy(&world.image("1.0.0")).status, 200);
-    let old = world.id();
-    let answer = agent.deploy(&world.image("9.9.9"));
-    assert_eq!(answer.status, 502, "{}", answer.body);
-    assert_eq!(world.id(), old);
-    assert_eq!(agent.status()["running"], true);
-}
-
-#[test]
-fn latest_in_prod_is_422() {
-    let mut world = world(Kind::Fake);
-    world.name = world.name.replace("-dev", "-prod");
-    let name = world.name.clone();
-    world.set("ENVIRONMENT", "prod");
-    world.set("CONTAINER_NAME", &name);
-    let answer = world.agent().deploy(&world.image("latest"));
-    assert_eq!(answer.status, 422, "{}", answer.body);
-}
-
-#[test]
-fn an_image_of_another_repository_is_422() {
-    let world = world(Kind::Fake);
-    let answer = world.agent().deploy("docker.io/library/alpine:3.20");
-    assert_eq!(answer.status, 422, "{}", answer.body);
-    nothing_was_started(&world);
-}
-
-#[test]
-fn a_tag_that_was_moved_is_409() {
-    let mut world = world(Kind::Fake);
-    let agent = world.agent();
-    assert_eq!(agent.deploy(&world.image("1.0.0")).status, 200);
-    world.push("1.0.0", &["run", "moved"]);
-    assert_eq!(agent.deploy(&world.image("1.0.0")).status, 409);
-    drop(agent);
-    world.set("ALLOW_MUTABLE_TAGS", "true");
-    assert_eq!(world.agent().deploy(&world.image("1.0.0")).status, 200);
-}
-
-#[test]
 fn every_error_has_status_and_reason() {
     let world = world(Kind::Fake);
     let agent = world.agent();
@@ -249,7 +194,9 @@ fn a_connection_carries_one_request() {
     let mut stream = TcpStream::connect(("127.0.0.1", world.port)).expect("connected");
     let timeout = Some(Duration::from_secs(10));
     stream.set_read_timeout(timeout).expect("a timeout");
-    stream.write_all(request.repeat(2).as_bytes()).expect("sent");
+    stream
+        .write_all(request.repeat(2).as_bytes())
+        .expect("sent");
     let mut said = String::new();
     // Ends with the connection, and not with the timeout.
     stream.read_to_string(&mut said).expect("closed");
@@ -260,8 +207,8 @@ fn a_connection_carries_one_request() {
 #[test]
 fn a_runtime_that_ends_with_0_and_is_brought_back_reads_running() {
     let mut world = world(Kind::Real);
-    world.set("START_CONFIRMATION_SECONDS", "1");
-    world.push("2.0.0", &["exit-0-after", "200"]);
+    world.runtime = Runtime::Loops;
+    world.push_runtime("2.0.0");
     let agent = world.agent();
     assert_eq!(agent.deploy(&world.image("2.0.0")).status, 200);
     let end = Instant::now() + Duration::from_secs(4);

@@ -2,43 +2,40 @@
 
 use std::time::{Duration, Instant};
 
+use dreichor_test_support::database::Database;
 use serde_json::Value;
 
 use crate::harness::{Agent, Answer, World, until};
 
 on_both_engines!(
+    an_exit_with_0_counts_as_a_start,
+    health_is_asked_for_when_the_settings_say_so,
+    a_process_that_ignores_sigterm_is_killed_after_the_grace,
+    mutable_tags_may_be_allowed_in_dev,
+);
+
+with_both_runtimes!(
     a_failed_pull_leaves_the_old_container,
     an_engine_that_has_no_such_platform_leaves_the_old_container,
     a_crash_at_the_start_fails_and_does_not_loop,
     a_crash_inside_the_window_fails,
     a_program_that_is_not_there_fails_the_start,
-    an_exit_with_0_counts_as_a_start,
-    health_is_asked_for_when_the_settings_say_so,
-    a_process_that_ignores_sigterm_is_killed_after_the_grace,
     a_bad_runtime_env_is_named_and_nothing_is_touched,
     a_missing_bind_source_is_named_and_nothing_is_touched,
     a_plane_that_is_not_allowed_is_refused,
     a_moved_tag_is_refused_before_the_old_container_is_touched,
-    mutable_tags_may_be_allowed_in_dev,
     a_pull_that_stalls_is_given_up_within_the_budget,
+    a_runtime_without_its_environment_fails_the_deploy,
+    a_runtime_without_its_database_fails_the_deploy,
 );
 
 /// Deploys 1.0.0 and tells what identifies this very run of it.
 fn running_one(world: &World) -> (Agent, Value) {
-    world.push("1.0.0", &["run"]);
+    world.push_runtime("1.0.0");
     let agent = world.agent();
     let answer = agent.deploy(&world.image("1.0.0"));
     assert_eq!(answer.status, 200, "{}", answer.body);
-    (agent, identity(world))
-}
-
-fn identity(world: &World) -> Value {
-    let shown = world.shown();
-    serde_json::json!([
-        shown["Id"],
-        shown["State"]["StartedAt"],
-        shown["State"]["Status"]
-    ])
+    (agent, world.identity())
 }
 
 /// The answer is an error of this code that names the step, and the old container runs as before.
@@ -55,7 +52,7 @@ fn untouched(
     for word in words {
         assert!(reason.contains(word), "{word} is not in: {reason}");
     }
-    assert_eq!(&identity(world), old);
+    assert_eq!(&world.identity(), old);
     assert_eq!(agent.status()["running"], true);
     let outcome = world.last_outcome();
     assert_eq!(
@@ -86,6 +83,14 @@ fn an_engine_that_has_no_such_platform_leaves_the_old_container(world: World) {
 }
 
 fn failed_start(world: &World, agent: &Agent, words: &str) {
+    failed_start_of(world, agent, words);
+    // The next explicit deploy converges from what is left.
+    assert_eq!(agent.deploy(&world.image("1.0.0")).status, 200);
+    assert_eq!(world.count(), 1);
+}
+
+/// What did not start is stopped, shown as not running, and does not loop.
+fn failed_start_of(world: &World, agent: &Agent, words: &str) {
     let answer = agent.deploy(&world.image("2.0.0"));
     assert_eq!(answer.status, 500, "{}", answer.body);
     let reason = answer.reason();
@@ -99,9 +104,6 @@ fn failed_start(world: &World, agent: &Agent, words: &str) {
     let later = world.shown();
     assert_eq!(later["State"]["Running"], false);
     assert_eq!(later["RestartCount"], restarts);
-    // The next explicit deploy converges from what is left.
-    assert_eq!(agent.deploy(&world.image("1.0.0")).status, 200);
-    assert_eq!(world.count(), 1);
 }
 
 fn a_crash_at_the_start_fails_and_does_not_loop(world: World) {
@@ -126,6 +128,28 @@ fn a_program_that_is_not_there_fails_the_start(world: World) {
     assert_eq!(agent.status()["running"], false);
     assert_eq!(agent.deploy(&world.image("1.0.0")).status, 200);
     assert_eq!(world.count(), 1);
+}
+
+/// The agent demands no EXECUTION_PLANE, the runtime does.
+fn a_runtime_without_its_environment_fails_the_deploy(world: World) {
+    let (agent, _) = running_one(&world);
+    world.push_runtime("2.0.0");
+    world.write_runtime_env(&format!("DATABASE_URL={}\n", world.database_url()));
+    let answer = agent.deploy(&world.image("2.0.0"));
+    assert_eq!(answer.status, 500, "{}", answer.body);
+    let reason = answer.reason();
+    assert!(reason.contains("exited with code 1"), "{reason}");
+    assert_eq!(agent.status()["running"], false);
+}
+
+fn a_runtime_without_its_database_fails_the_deploy(mut world: World) {
+    let (agent, _) = running_one(&world);
+    world.push_runtime("2.0.0");
+    world.database.stop();
+    failed_start_of(&world, &agent, "exited with code 1");
+    world.database = Database::on(world.database.port());
+    assert_eq!(agent.deploy(&world.image("2.0.0")).status, 200);
+    assert_eq!(agent.status()["running"], true);
 }
 
 fn an_exit_with_0_counts_as_a_start(mut world: World) {
@@ -193,7 +217,8 @@ fn a_missing_bind_source_is_named_and_nothing_is_touched(world: World) {
 
 fn a_plane_that_is_not_allowed_is_refused(world: World) {
     let (agent, old) = running_one(&world);
-    world.write_runtime_env("EXECUTION_PLANE=live\n");
+    let url = world.database_url();
+    world.write_runtime_env(&format!("EXECUTION_PLANE=live\nDATABASE_URL={url}\n"));
     let answer = agent.deploy(&world.image("1.0.0"));
     untouched(&world, &agent, &old, &answer, 500, &["EXECUTION_PLANE"]);
 }
@@ -230,7 +255,7 @@ fn a_pull_that_stalls_is_given_up_within_the_budget(mut world: World) {
     // The least that the other settings allow: five seconds are left for the pull.
     world.set("OPERATION_BUDGET_SECONDS", "32");
     let (agent, old) = running_one(&world);
-    world.push("2.0.0", &["run"]);
+    world.push_runtime("2.0.0");
     world.registry.stall_blobs();
     let begun = Instant::now();
     let answer = agent.deploy(&world.image("2.0.0"));

@@ -7,9 +7,12 @@ use serde_json::json;
 use crate::harness::{Agent, World, until};
 
 on_both_engines!(
-    sigterm_lets_the_running_operation_end_and_leaves_the_container,
     sigint_of_an_idle_agent_ends_it_in_order,
     a_second_agent_ends_at_once,
+);
+
+with_both_runtimes!(
+    sigterm_lets_the_running_operation_end_and_leaves_the_container,
     ambient_variables_decide_nothing_and_leak_nowhere,
     a_killed_agent_closes_its_operation_as_interrupted,
     no_secret_is_written_anywhere,
@@ -18,7 +21,7 @@ on_both_engines!(
 fn sigterm_lets_the_running_operation_end_and_leaves_the_container(mut world: World) {
     world.set("STOP_GRACE_SECONDS", "3");
     world.push("1.0.0", &["ignore-term"]);
-    world.push("2.0.0", &["run"]);
+    world.push_runtime("2.0.0");
     let mut agent = world.agent();
     assert_eq!(agent.deploy(&world.image("1.0.0")).status, 200);
     std::thread::scope(|scope| {
@@ -59,7 +62,7 @@ fn a_second_agent_ends_at_once(mut world: World) {
 }
 
 fn ambient_variables_decide_nothing_and_leak_nowhere(world: World) {
-    world.push("1.0.0", &["run"]);
+    world.push_runtime("1.0.0");
     let ambient = [
         ("CONTAINER_NAME", "stranger-dev"),
         ("PORT", "1"),
@@ -83,7 +86,7 @@ fn ambient_variables_decide_nothing_and_leak_nowhere(world: World) {
 fn a_killed_agent_closes_its_operation_as_interrupted(mut world: World) {
     world.set("STOP_GRACE_SECONDS", "3");
     world.push("1.0.0", &["ignore-term"]);
-    world.push("2.0.0", &["run"]);
+    world.push_runtime("2.0.0");
     let mut agent = world.agent();
     assert_eq!(agent.deploy(&world.image("1.0.0")).status, 200);
     std::thread::scope(|scope| {
@@ -123,7 +126,7 @@ fn a_killed_agent_closes_its_operation_as_interrupted(mut world: World) {
 /// Every world looks for secrets when it ends; this one makes the agent meet them where they could slip through.
 fn no_secret_is_written_anywhere(world: World) {
     use crate::harness::{CANARY, CLIENT_SECRET, found_below};
-    world.push("1.0.0", &["run"]);
+    world.push_runtime("1.0.0");
     world.push("2.0.0", &["crash"]);
     let agent = world.agent();
     assert_eq!(agent.deploy(&world.image("1.0.0")).status, 200);

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::harness::World;
 
-on_both_engines!(
+with_both_runtimes!(
     a_created_container_gives_way,
     a_paused_container_gives_way,
     a_restarting_container_gives_way,
@@ -16,23 +16,24 @@ on_both_engines!(
 
 /// Deploys over whatever holds the name, and checks that only the new one is left.
 fn deploys_over(world: &World, old: &str) {
-    world.push("2.0.0", &["run"]);
+    world.push_runtime("2.0.0");
     let agent = world.agent();
     let answer = agent.deploy(&world.image("2.0.0"));
     assert_eq!(answer.status, 200, "{}", answer.body);
     assert_ne!(world.id(), old);
     assert_eq!(world.count(), 1);
-    assert_eq!(world.shown()["State"]["Status"], "running");
+    assert_eq!(world.shown()["State"]["Running"], true);
+    assert_eq!(agent.status()["running"], true);
 }
 
 fn a_created_container_gives_way(world: World) {
-    world.push("1.0.0", &["run"]);
+    world.push_runtime("1.0.0");
     let old = world.foreign_container("1.0.0", "no");
     deploys_over(&world, &old);
 }
 
 fn a_paused_container_gives_way(world: World) {
-    world.push("1.0.0", &["run"]);
+    world.push_runtime("1.0.0");
     let old = world.foreign_container("1.0.0", "no");
     world.act(&old, "start");
     world.act(&old, "pause");
@@ -60,7 +61,7 @@ fn an_exited_container_gives_way(world: World) {
 }
 
 fn a_running_container_of_the_old_agent_gives_way(world: World) {
-    world.push("1.0.0", &["run"]);
+    world.push_runtime("1.0.0");
     let old = world.foreign_container("1.0.0", "unless-stopped");
     world.act(&old, "start");
     deploys_over(&world, &old);
@@ -73,7 +74,7 @@ fn a_running_container_of_the_old_agent_gives_way(world: World) {
 }
 
 fn a_stop_takes_away_what_is_not_running(world: World) {
-    world.push("1.0.0", &["run"]);
+    world.push_runtime("1.0.0");
     world.foreign_container("1.0.0", "no");
     let agent = world.agent();
     assert_eq!(agent.status()["running"], false);
@@ -83,6 +84,7 @@ fn a_stop_takes_away_what_is_not_running(world: World) {
 
 fn names_that_contain_ours_are_nobody_of_ours(world: World) {
     world.push("1.0.0", &["run"]);
+    world.push_runtime("2.0.0");
     world.pull("1.0.0");
     let body = json!({ "Image": world.image("1.0.0"), "HostConfig": { "NetworkMode": "none" } });
     let strangers = [format!("x{}", world.name), format!("{}-2", world.name)].map(|name| {
@@ -97,7 +99,7 @@ fn names_that_contain_ours_are_nobody_of_ours(world: World) {
     });
     let agent = world.agent();
     assert_eq!(agent.status()["running"], false);
-    assert_eq!(agent.deploy(&world.image("1.0.0")).status, 200);
+    assert_eq!(agent.deploy(&world.image("2.0.0")).status, 200);
     assert_eq!(agent.stop().status, 200);
     for id in strangers {
         let shown = world

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::harness::{Agent, World, contract_headers, request_bytes, until};
 
-on_both_engines!(
+with_both_runtimes!(
     concurrent_operations_run_one_after_the_other,
     a_full_queue_answers_503_and_status_goes_on,
     a_client_that_leaves_before_its_turn_starts_nothing,
@@ -20,7 +20,7 @@ on_both_engines!(
 fn slow_to_stop(world: &mut World) -> Agent {
     world.set("STOP_GRACE_SECONDS", "3");
     world.push("1.0.0", &["ignore-term"]);
-    world.push("2.0.0", &["run"]);
+    world.push_runtime("2.0.0");
     let agent = world.agent();
     assert_eq!(agent.deploy(&world.image("1.0.0")).status, 200);
     agent
@@ -42,7 +42,7 @@ fn wait_for_step(world: &World, operation: usize, step: &str) {
 fn concurrent_operations_run_one_after_the_other(mut world: World) {
     world.set("QUEUE_CAPACITY", "8");
     for tag in ["1.0.0", "1.0.1"] {
-        world.push(tag, &["run"]);
+        world.push_runtime(tag);
     }
     let agent = world.agent();
     std::thread::scope(|scope| {
@@ -151,7 +151,7 @@ fn an_operation_that_waited_its_budget_away_never_starts(mut world: World) {
     world.set("STOP_GRACE_SECONDS", "6");
     world.set("OPERATION_BUDGET_SECONDS", "37");
     world.push("1.0.0", &["ignore-term"]);
-    world.push("2.0.0", &["run"]);
+    world.push_runtime("2.0.0");
     let agent = world.agent();
     assert_eq!(agent.deploy(&world.image("1.0.0")).status, 200);
     std::thread::scope(|scope| {

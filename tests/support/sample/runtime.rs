@@ -1,12 +1,18 @@
 //! The sample runtime that the test images hold: one static program, its first argument says what it does.
 
+use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 static ASKED_TO_END: AtomicBool = AtomicBool::new(false);
 
 const SIGINT: i32 = 2;
 const SIGTERM: i32 = 15;
+/// How long `loops` and `serves` take before they look at anything, as Node does to come up.
+const WARM_UP: Duration = Duration::from_millis(400);
+/// What `loops` and `serves` cannot do without.
+const NEEDED: [&str; 2] = ["DATABASE_URL", "EXECUTION_PLANE"];
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 unsafe extern "C" {
     fn signal(number: i32, handler: usize) -> usize;
@@ -38,6 +44,7 @@ fn main() {
             std::thread::sleep(pause);
             std::process::exit(3);
         }
+        "loops" | "serves" => come_up(),
         _ => {}
     }
     if mode == "env" {
@@ -47,14 +54,57 @@ fn main() {
     }
     println!("READY");
     match mode {
-        "exit-0" => return,
+        "exit-0" | "loops" => return,
         "exit-0-after" => {
             std::thread::sleep(pause);
             return;
         }
         _ => {}
     }
-    while !ASKED_TO_END.load(Ordering::SeqCst) {
+    run_for(Duration::MAX);
+}
+
+/// What the owner's runtime does before it is ready: its environment, then its database.
+fn come_up() {
+    run_for(WARM_UP);
+    if ASKED_TO_END.load(Ordering::SeqCst) {
+        std::process::exit(0);
+    }
+    let missing = NEEDED.iter().find(|name| std::env::var(name).unwrap_or_default().is_empty());
+    if let Some(name) = missing {
+        give_up(&format!("{name} is not set"));
+    }
+    let url = std::env::var("DATABASE_URL").unwrap_or_default();
+    let Some(address) = address_of(&url) else {
+        // Never the value: it holds a password.
+        give_up("DATABASE_URL names no host and port");
+    };
+    let resolved = address.to_socket_addrs().ok().and_then(|mut found| found.next());
+    let connected = resolved.map(|found| TcpStream::connect_timeout(&found, CONNECT_TIMEOUT));
+    match connected {
+        Some(Ok(_)) => {}
+        Some(Err(error)) => give_up(&format!("the database at {address} refused: {error}")),
+        None => give_up(&format!("the database's host {address} is unknown")),
+    }
+}
+
+fn give_up(why: &str) -> ! {
+    eprintln!("the runtime cannot start: {why}");
+    std::process::exit(1);
+}
+
+/// `host:port` of `postgres://user:password@host:port/name`.
+fn address_of(url: &str) -> Option<&str> {
+    let authority = url.split_once("://")?.1.split('/').next()?;
+    let address = authority.rsplit('@').next()?;
+    address.rsplit_once(':')?.1.parse::<u16>().ok()?;
+    Some(address)
+}
+
+/// Waits so long, or until it is asked to end.
+fn run_for(time: Duration) {
+    let begun = Instant::now();
+    while !ASKED_TO_END.load(Ordering::SeqCst) && begun.elapsed() < time {
         std::thread::sleep(Duration::from_millis(20));
     }
 }

@@ -13,6 +13,29 @@ pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 
+/// Which kind of runtime a host has. Both take some 0.4 s to come up, need `DATABASE_URL` and `EXECUTION_PLANE`, and
+/// reach the database's port on the host's loopback; then they log READY. Without one of these they exit with 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Runtime {
+    /// Exits with 0 once it is ready, and is brought back by the restart policy, again and again: today's runtime.
+    Loops,
+    /// Stays, and ends cleanly on SIGTERM: what the runtime shall become.
+    Serves,
+}
+
+impl Runtime {
+    /// Both, for tests that hold for either.
+    pub const BOTH: [Self; 2] = [Self::Loops, Self::Serves];
+
+    /// The mode of the sample program.
+    pub fn mode(self) -> &'static str {
+        match self {
+            Self::Loops => "loops",
+            Self::Serves => "serves",
+        }
+    }
+}
+
 /// What an image shall be like.
 #[derive(Debug, Clone)]
 pub struct ImageSpec {
@@ -48,6 +71,11 @@ impl ImageSpec {
         let mut spec = Self::entrypoint(&["/runtime"]);
         spec.command = mode.iter().map(|word| (*word).to_owned()).collect();
         spec
+    }
+
+    /// An image of a runtime of this kind.
+    pub fn runtime(runtime: Runtime) -> Self {
+        Self::mode(&[runtime.mode()])
     }
 
     /// An image with another entrypoint.

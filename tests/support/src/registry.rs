@@ -1,22 +1,29 @@
 //! A registry that speaks the distribution protocol over plain HTTP on loopback, and misbehaves when told to.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
+use crate::http::Wire;
+use crate::http::blocking::{self, Blocking};
 use crate::images::{self, BuiltImage};
 
 /// The bearer token that the token server gives.
 const TOKEN: &str = "sample-registry-token";
-/// How often a stalled answer looks whether it may end.
-const LOOK: Duration = Duration::from_millis(20);
+/// How often a stalled answer sees whether it may end.
+pub(crate) const STALL_POLL: Duration = Duration::from_millis(20);
+/// Between two pieces of a body that drips.
+pub(crate) const DRIP_PAUSE: Duration = Duration::from_millis(50);
+
+/// The registries of this process by port: the fake engine asks them without a connection.
+static RUNNING: Mutex<BTreeMap<u16, Weak<Shared>>> = Mutex::new(BTreeMap::new());
 
 /// Which requests a fault strikes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,7 +101,7 @@ pub struct Registry {
 }
 
 #[derive(Debug)]
-struct Shared {
+pub(crate) struct Shared {
     port: u16,
     state: Mutex<State>,
     ended: AtomicBool,
@@ -129,6 +136,7 @@ impl Registry {
             state: Mutex::new(state),
             ended: AtomicBool::new(false),
         });
+        running().insert(port, Arc::downgrade(&shared));
         let served = Arc::clone(&shared);
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
@@ -223,12 +231,41 @@ impl Drop for Registry {
     }
 }
 
+fn running() -> MutexGuard<'static, BTreeMap<u16, Weak<Shared>>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Shared {
+    /// The registry of this process that serves on this port now.
+    pub(crate) fn on(port: u16) -> Option<Arc<Self>> {
+        let shared = running().get(&port)?.upgrade()?;
+        (!shared.ended.load(Ordering::SeqCst)).then_some(shared)
+    }
+
+    /// The answer to a request, and the fault that strikes it on its way.
+    pub(crate) fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        authorization: Option<&str>,
+    ) -> (Reply, Option<(What, Fault)>) {
+        let mut reply = answer(self, method, path, authorization);
+        let fault = self.lock().fault_of(path);
+        // What is refused anyway is not what a fault is about.
+        let fault =
+            fault.filter(|(_, fault)| reply.status < 400 || matches!(fault, Fault::Status(_)));
+        if let Some((_, fault)) = fault {
+            reply.spoil(fault);
+        }
+        (reply, fault)
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn stands(&self, fault: (What, Fault)) -> bool {
+    /// Whether this fault was not healed yet.
+    pub(crate) fn stands(&self, fault: (What, Fault)) -> bool {
         !self.ended.load(Ordering::SeqCst) && self.lock().faults.contains(&fault)
     }
 }
@@ -250,46 +287,62 @@ impl State {
     }
 }
 
-struct Reply {
-    status: u16,
-    headers: Vec<(&'static str, String)>,
-    body: Vec<u8>,
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Reply {
+    /// What a fault makes of the answer itself; the others strike its delivery.
+    fn spoil(&mut self, fault: Fault) {
+        match fault {
+            Fault::Status(status) => {
+                let code = match status {
+                    401 => "UNAUTHORIZED",
+                    403 => "DENIED",
+                    404 => "MANIFEST_UNKNOWN",
+                    429 => "TOOMANYREQUESTS",
+                    _ => "UNKNOWN",
+                };
+                *self = refusal(status, code);
+                if status == 429 {
+                    self.headers.push(("Retry-After", "60".to_owned()));
+                }
+            }
+            Fault::Corrupt => {
+                let middle = self.body.len() / 2;
+                if let Some(byte) = self.body.get_mut(middle) {
+                    *byte ^= 0x20;
+                }
+            }
+            Fault::WrongDigest => {
+                self.headers
+                    .retain(|(name, _)| *name != "Docker-Content-Digest");
+                self.headers
+                    .push(("Docker-Content-Digest", images::digest(b"something else")));
+            }
+            Fault::Cut
+            | Fault::CutMidBody
+            | Fault::Stall
+            | Fault::StallMidBody
+            | Fault::Drip(_) => {}
+        }
+    }
 }
 
 fn serve(shared: &Shared, stream: &TcpStream) -> std::io::Result<()> {
-    let mut reader = BufReader::new(stream);
-    loop {
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            if reader.read_line(&mut head)? == 0 {
-                return Ok(());
-            }
-        }
-        let header = |name: &str| {
-            let mut lines = head.lines().filter_map(|line| line.split_once(':'));
-            lines
-                .find(|(key, _)| key.eq_ignore_ascii_case(name))
-                .map(|(_, value)| value.trim())
-        };
-        let length = header("content-length")
-            .and_then(|text| text.parse().ok())
-            .unwrap_or(0);
-        reader.by_ref().take(length).read_to_end(&mut Vec::new())?;
-        let mut words = head.split(' ');
-        let (method, target) = (
-            words.next().unwrap_or_default(),
-            words.next().unwrap_or_default(),
-        );
+    let mut wire = Wire::new(Blocking(stream));
+    while let Some((head, _)) = blocking::request(&mut wire)? {
+        let (method, target) = head.request_line();
         let path = target.split('?').next().unwrap_or_default();
-        let reply = answer(shared, method, path, header("authorization"));
-        let fault = shared.lock().fault_of(path);
-        // What is refused anyway is not what a fault is about.
-        let fault =
-            fault.filter(|(_, fault)| reply.status < 400 || matches!(fault, Fault::Status(_)));
-        if !write(shared, stream, reply, method == "HEAD", fault)? {
+        let (reply, fault) = shared.ask(method, path, head.header("authorization"));
+        if !write(shared, stream, &reply, method == "HEAD", fault)? {
             return Ok(());
         }
     }
+    Ok(())
 }
 
 fn answer(shared: &Shared, method: &str, path: &str, authorization: Option<&str>) -> Reply {
@@ -353,7 +406,7 @@ fn answer(shared: &Shared, method: &str, path: &str, authorization: Option<&str>
                     .push(("Docker-Content-Digest", images::digest(bytes)));
                 reply
             }
-            None => refusal(404, "MANIFEST_UNKNOWN"),
+            None => unknown_manifest(reference),
         };
     }
     let blob = rest
@@ -389,51 +442,33 @@ fn refusal(status: u16, code: &str) -> Reply {
     }
 }
 
+/// With a detail, as registries say it: without one the engine would lose message and status.
+fn unknown_manifest(reference: &str) -> Reply {
+    let error = json!({ "code": "MANIFEST_UNKNOWN", "message": "manifest unknown", "detail": { "Tag": reference } });
+    Reply {
+        body: json!({ "errors": [error] }).to_string().into_bytes(),
+        ..refusal(404, "MANIFEST_UNKNOWN")
+    }
+}
+
 /// Writes the answer, or what a fault makes of it; false when the connection must end.
 fn write(
     shared: &Shared,
     mut stream: &TcpStream,
-    mut reply: Reply,
+    reply: &Reply,
     head_only: bool,
     fault: Option<(What, Fault)>,
 ) -> std::io::Result<bool> {
     let wait = |struck| {
         while shared.stands(struck) {
-            std::thread::sleep(LOOK);
+            std::thread::sleep(STALL_POLL);
         }
     };
     match fault {
-        Some((_, Fault::Status(status))) => {
-            let code = match status {
-                401 => "UNAUTHORIZED",
-                403 => "DENIED",
-                404 => "MANIFEST_UNKNOWN",
-                429 => "TOOMANYREQUESTS",
-                _ => "UNKNOWN",
-            };
-            reply = refusal(status, code);
-            if status == 429 {
-                reply.headers.push(("Retry-After", "60".to_owned()));
-            }
-        }
         Some((_, Fault::Cut)) => return Ok(false),
         Some(struck @ (_, Fault::Stall)) => {
             wait(struck);
             return Ok(false);
-        }
-        Some((_, Fault::Corrupt)) => {
-            let middle = reply.body.len() / 2;
-            if let Some(byte) = reply.body.get_mut(middle) {
-                *byte ^= 0x20;
-            }
-        }
-        Some((_, Fault::WrongDigest)) => {
-            reply
-                .headers
-                .retain(|(name, _)| *name != "Docker-Content-Digest");
-            reply
-                .headers
-                .push(("Docker-Content-Digest", images::digest(b"something else")));
         }
         _ => {}
     }
@@ -464,7 +499,7 @@ fn write(
         Some((_, Fault::Drip(bytes))) => {
             for piece in reply.body.chunks(bytes.max(1)) {
                 stream.write_all(piece)?;
-                std::thread::sleep(Duration::from_millis(50));
+                std::thread::sleep(DRIP_PAUSE);
             }
             Ok(true)
         }

@@ -19,6 +19,8 @@ pub(crate) enum Behaviour {
     Run,
     /// Exits by itself with this code.
     Exits { after: Duration, code: i64 },
+    /// Comes up if it has its environment and its database, else exits 1; then exits 0, or stays until TERM.
+    ComesUp { stays: bool },
     /// Runs, and only KILL ends it.
     IgnoresTerm,
     /// No such executable in the image.
@@ -33,6 +35,8 @@ impl Behaviour {
         match (word(0), word(1)) {
             ("/runtime", "run") => Behaviour::Run,
             ("/runtime", "ignore-term") => Behaviour::IgnoresTerm,
+            ("/runtime", "loops") => Behaviour::ComesUp { stays: false },
+            ("/runtime", "serves") => Behaviour::ComesUp { stays: true },
             ("/runtime", "exit-0") => exits(Duration::ZERO, 0),
             ("/runtime", "exit-0-after") => exits(after, 0),
             ("/runtime", "crash") => exits(Duration::ZERO, 3),
@@ -47,7 +51,7 @@ impl Behaviour {
     pub fn on_signal(self, signal: i32, init: bool) -> Option<i64> {
         match (signal, self) {
             (9, _) => Some(137),
-            (15, Behaviour::Run) => Some(0),
+            (15, Behaviour::Run | Behaviour::ComesUp { .. }) => Some(0),
             (15, Behaviour::Exits { .. }) if init => Some(143),
             _ => None,
         }

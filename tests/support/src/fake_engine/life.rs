@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
+use super::coming_up::{ComingUp, WARM_UP};
 use super::container::{Behaviour, Container, Health};
 use super::host::{Host, World};
 
@@ -39,6 +40,9 @@ impl Host {
         if let Behaviour::Exits { after, code } = c.behaviour {
             self.exit_later(&id, run, after + PROCESS_LATENCY, code);
         }
+        if let Behaviour::ComesUp { stays } = c.behaviour {
+            self.come_up(&id, run, ComingUp::of(c), stays);
+        }
         if c.check.is_some() {
             self.runtime.spawn(self.clone().check_health(id, run));
         }
@@ -66,6 +70,19 @@ impl Host {
             let id = c.id.clone();
             self.exit_later(&id, run, PROCESS_LATENCY, code);
         }
+    }
+
+    fn come_up(self: &Arc<Self>, id: &str, run: u64, coming_up: ComingUp, stays: bool) {
+        let (host, id) = (self.clone(), id.to_owned());
+        self.runtime.spawn(async move {
+            tokio::time::sleep(WARM_UP).await;
+            let looked = tokio::task::spawn_blocking(move || coming_up.succeeds()).await;
+            match looked.unwrap_or(false) {
+                true if stays => {}
+                true => host.exit_later(&id, run, PROCESS_LATENCY, 0),
+                false => host.exit_later(&id, run, PROCESS_LATENCY, 1),
+            }
+        });
     }
 
     fn exit_later(self: &Arc<Self>, id: &str, run: u64, after: Duration, code: i64) {

@@ -1,7 +1,5 @@
 //! A request as the engine understands it, and an answer before it is written.
 
-use std::fmt::Write as _;
-
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -146,19 +144,6 @@ impl Answer {
             body,
         }
     }
-}
-
-/// Writes `text` so that it can stand in a query.
-pub(crate) fn escape(text: &str) -> String {
-    let mut escaped = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            escaped.push(char::from(byte));
-        } else {
-            write!(escaped, "%{byte:02X}").expect("writing to a String cannot fail");
-        }
-    }
-    escaped
 }
 
 fn split_version(path: &str) -> (Option<(u32, u32)>, &str) {

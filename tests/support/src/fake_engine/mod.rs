@@ -6,6 +6,7 @@
 //! processes live and die. [`FaultProxy`] puts the same [`Controls`] in front of a real engine.
 
 mod acts;
+mod coming_up;
 mod container;
 mod controls;
 mod create;
@@ -16,7 +17,6 @@ mod fault;
 mod front;
 mod gate;
 mod host;
-mod http;
 mod images;
 mod life;
 mod list;
@@ -32,6 +32,8 @@ mod sightings;
 #[cfg(test)]
 mod tests;
 mod verb;
+
+use crate::http;
 
 pub use controls::{Call, Controls};
 pub use engine::{ContainerView, FakeEngine, NewContainer};

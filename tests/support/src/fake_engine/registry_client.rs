@@ -1,29 +1,25 @@
-//! What an engine says to a registry: manifests and blobs over HTTP/1.1, with credentials when asked.
+//! What an engine asks of a registry: manifests and blobs, with credentials when asked.
+//!
+//! Only the registries of this process are reached, and without a connection: how the agent fares with a registry is
+//! shown on the real engine; here the answers and faults of [`crate::registry`] come in the engine's words.
 
 use std::io;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 use serde_json::Value;
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
-use super::http::{BodyReader, Head, Wire};
-use super::message::escape;
+use crate::registry::{self, DRIP_PAUSE, Fault, STALL_POLL, Shared, What};
 
-const MANIFEST_TYPES: &str = "application/vnd.docker.distribution.manifest.v2+json, \
-     application/vnd.docker.distribution.manifest.list.v2+json, \
-     application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json";
-const MOST_REDIRECTS: usize = 5;
+/// A body comes in pieces of at most so many bytes.
+const PIECE: usize = 64 * 1024;
 
 /// The credentials of `X-Registry-Auth`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Credentials {
     username: String,
     password: String,
-    identity_token: String,
-    registry_token: String,
 }
 
 impl Credentials {
@@ -41,8 +37,6 @@ impl Credentials {
         Credentials {
             username: text("username"),
             password: text("password"),
-            identity_token: text("identitytoken"),
-            registry_token: text("registrytoken"),
         }
     }
 
@@ -65,24 +59,46 @@ pub(crate) struct RegistryClient {
 /// An open answer.
 pub(crate) struct Reply {
     pub status: u16,
-    head: Head,
-    body: BodyReader,
-    wire: Wire<OwnedReadHalf>,
-    /// Some servers take a half-closed connection for a client that left.
-    _out: OwnedWriteHalf,
+    answer: registry::Reply,
+    /// How much of the body has come.
+    at: usize,
+    fault: Option<(What, Fault)>,
+    registry: Arc<Shared>,
 }
 
 impl Reply {
     pub async fn piece(&mut self) -> io::Result<Option<Vec<u8>>> {
-        self.body.next(&mut self.wire).await
+        let (length, half) = (self.answer.body.len(), self.answer.body.len() / 2);
+        let until = match self.fault {
+            Some((_, Fault::CutMidBody)) if self.at == half => return Err(eof()),
+            Some(struck @ (_, Fault::StallMidBody)) if self.at == half => {
+                stalled(&self.registry, struck).await;
+                return Err(eof());
+            }
+            Some((_, Fault::CutMidBody | Fault::StallMidBody)) => half,
+            Some((_, Fault::Drip(bytes))) => {
+                tokio::time::sleep(DRIP_PAUSE).await;
+                self.at + bytes.max(1)
+            }
+            _ => self.at + PIECE,
+        };
+        let from = self.at;
+        self.at = until.min(length);
+        Ok((from < length).then(|| self.answer.body[from..self.at].to_vec()))
     }
 
     pub async fn whole(mut self) -> io::Result<Vec<u8>> {
-        self.body.collect(&mut self.wire).await
+        let mut body = Vec::new();
+        while let Some(piece) = self.piece().await? {
+            body.extend(piece);
+        }
+        Ok(body)
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.head.header(name)
+        let mut headers = self.answer.headers.iter();
+        let found = headers.find(|(key, _)| key.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
     }
 }
 
@@ -108,16 +124,11 @@ impl Refusal {
 
 impl RegistryClient {
     pub fn new(host: &str, name: &str, credentials: Credentials) -> RegistryClient {
-        let registry_token = &credentials.registry_token;
-        let authorization = match registry_token.is_empty() {
-            true => None,
-            false => Some(format!("Bearer {registry_token}")),
-        };
         RegistryClient {
             host: host.to_owned(),
             name: name.to_owned(),
             credentials,
-            authorization,
+            authorization: None,
         }
     }
 
@@ -127,7 +138,7 @@ impl RegistryClient {
             "http://{}/v2/{}/manifests/{reference}",
             self.host, self.name
         );
-        let reply = self.get(&url, MANIFEST_TYPES).await?;
+        let reply = self.get(&url).await?;
         if reply.status == 200 {
             return reply.whole().await.map_err(|error| broken(&url, &error));
         }
@@ -136,104 +147,52 @@ impl RegistryClient {
 
     pub async fn blob(&mut self, digest: &str) -> Result<Reply, Refusal> {
         let url = format!("http://{}/v2/{}/blobs/{digest}", self.host, self.name);
-        let reply = self.get(&url, "*/*").await?;
+        let reply = self.get(&url).await?;
         if reply.status == 200 {
             return Ok(reply);
         }
         Err(self.refused(reply, &url, digest).await)
     }
 
-    pub async fn tags(&mut self) -> Result<Vec<String>, Refusal> {
-        let url = format!("http://{}/v2/{}/tags/list", self.host, self.name);
-        let reply = self.get(&url, "application/json").await?;
-        if reply.status != 200 {
-            return Err(self.refused(reply, &url, "").await);
+    async fn get(&mut self, url: &str) -> Result<Reply, Refusal> {
+        let sent = |authorization: Option<String>| async move {
+            let sent = request(url, authorization.as_deref()).await;
+            sent.map_err(|error| broken(url, &error))
+        };
+        let reply = sent(self.authorization.clone()).await?;
+        if reply.status != 401 {
+            return Ok(reply);
         }
-        let body = reply.whole().await.map_err(|error| broken(&url, &error))?;
-        let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-        Ok(super::container::string_list(&body["tags"]))
-    }
-
-    async fn get(&mut self, url: &str, accept: &str) -> Result<Reply, Refusal> {
-        let mut reply = self.once(url, accept).await?;
-        if reply.status == 401 {
-            let challenge = reply
-                .header("www-authenticate")
-                .unwrap_or_default()
-                .to_owned();
-            self.authorization = self.meet(&challenge, url).await?;
-            reply = self.once(url, accept).await?;
-        }
-        for _ in 0..MOST_REDIRECTS {
-            let Some(location) = reply.header("location").filter(|_| reply.status / 100 == 3)
-            else {
-                break;
-            };
-            let next = match location.starts_with('/') {
-                true => format!("http://{}{location}", self.host),
-                false => location.to_owned(),
-            };
-            // Storage behind a registry brings its own signature and must not see ours.
-            let sent = request("GET", &next, &[("Accept", accept)], "").await;
-            reply = sent.map_err(|error| broken(&next, &error))?;
-        }
-        Ok(reply)
-    }
-
-    async fn once(&self, url: &str, accept: &str) -> Result<Reply, Refusal> {
-        let mut headers = vec![("Accept", accept)];
-        if let Some(authorization) = &self.authorization {
-            headers.push(("Authorization", authorization));
-        }
-        let sent = request("GET", url, &headers, "").await;
-        sent.map_err(|error| broken(url, &error))
+        let challenge = reply.header("www-authenticate").unwrap_or_default();
+        self.authorization = self.meet(challenge, url).await?;
+        sent(self.authorization.clone()).await
     }
 
     /// The authorization that a challenge asks for.
     async fn meet(&self, challenge: &str, url: &str) -> Result<Option<String>, Refusal> {
+        let refused = |cause: &str| Refusal::failed(format!("Head \"{url}\": {cause}"));
         if challenge.to_lowercase().starts_with("basic") {
             let basic = self.credentials.basic();
-            let none = || Refusal::failed(format!("Head \"{url}\": no basic auth credentials"));
-            return basic.map(Some).ok_or_else(none);
+            return basic
+                .map(Some)
+                .ok_or_else(|| refused("no basic auth credentials"));
         }
-        let part = |name: &str| parameter(challenge, name).unwrap_or_default();
-        let (realm, service) = (part("realm"), part("service"));
-        if realm.is_empty() || !self.credentials.registry_token.is_empty() {
+        let Some(realm) = parameter(challenge, "realm") else {
             return Ok(self.authorization.clone());
-        }
-        let scope = match part("scope") {
-            empty if empty.is_empty() => format!("repository:{}:pull", self.name),
-            scope => scope,
         };
-        let token = self.token(&realm, &service, &scope).await;
-        token
-            .map(Some)
-            .map_err(|cause| Refusal::failed(format!("Head \"{url}\": {cause}")))
+        match self.token(&realm).await {
+            Ok(token) => Ok(Some(token)),
+            Err(cause) => Err(refused(&cause)),
+        }
     }
 
-    async fn token(&self, realm: &str, service: &str, scope: &str) -> Result<String, String> {
-        let (service, scope) = (escape(service), escape(scope));
-        let refresh = &self.credentials.identity_token;
-        let sent = if refresh.is_empty() {
-            let separator = if realm.contains('?') { '&' } else { '?' };
-            let url = format!("{realm}{separator}scope={scope}&service={service}");
-            let basic = self.credentials.basic();
-            let header = basic.as_deref().map(|basic| ("Authorization", basic));
-            request("GET", &url, header.as_slice(), "").await
-        } else {
-            let refresh = escape(refresh);
-            let form = format!(
-                "client_id=docker&grant_type=refresh_token&refresh_token={refresh}&scope={scope}&service={service}"
-            );
-            let kind = [("Content-Type", "application/x-www-form-urlencoded")];
-            request("POST", realm, &kind, &form).await
-        };
+    async fn token(&self, realm: &str) -> Result<String, String> {
+        let sent = request(realm, self.credentials.basic().as_deref()).await;
         let reply = sent.map_err(|error| broken(realm, &error).text)?;
         let status = reply.status;
         let body = reply.whole().await.map_err(|error| error.to_string())?;
         let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-        let token = body["token"].as_str().or(body["access_token"].as_str());
-        match (status, token) {
+        match (status, body["token"].as_str()) {
             (200, Some(token)) => Ok(format!("Bearer {token}")),
             (200, None) => {
                 Err("authorization server did not include a token in the response".to_owned())
@@ -374,43 +333,41 @@ fn parameter(challenge: &str, name: &str) -> Option<String> {
     Some(rest[..rest.find('"')?].to_owned())
 }
 
-async fn request(
-    method: &str,
-    url: &str,
-    headers: &[(&str, &str)],
-    body: &str,
-) -> io::Result<Reply> {
-    let unsupported = || io::Error::other(format!("unsupported protocol scheme in {url}"));
-    let rest = url.strip_prefix("http://").ok_or_else(unsupported)?;
-    let at = rest.find('/').unwrap_or(rest.len());
-    let (host, path) = (&rest[..at], &rest[at..]);
-    let address = match host.contains(':') {
-        true => host.to_owned(),
-        false => format!("{host}:80"),
-    };
-    let (reader, mut out) = TcpStream::connect(address).await?.into_split();
-    let path = if path.is_empty() { "/" } else { path };
-    let mut head = format!(
-        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: docker/20.10.24\r\nConnection: close\r\n"
-    );
-    for (name, value) in headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
+fn eof() -> io::Error {
+    io::ErrorKind::UnexpectedEof.into()
+}
+
+/// Waits until the fault is healed, or the registry gone.
+async fn stalled(registry: &Shared, struck: (What, Fault)) {
+    while registry.stands(struck) {
+        tokio::time::sleep(STALL_POLL).await;
     }
-    if !body.is_empty() {
-        head.push_str(&format!("Content-Length: {}\r\n", body.len()));
+}
+
+/// Asks the registry of this process that the URL names.
+async fn request(url: &str, authorization: Option<&str>) -> io::Result<Reply> {
+    let rest = url.strip_prefix("http://").unwrap_or(url);
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let (host, port) = authority.rsplit_once(':').unwrap_or((authority, "80"));
+    if !matches!(host, "127.0.0.1" | "localhost") {
+        return Err(io::Error::other(format!("lookup {host}: no such host")));
     }
-    head.push_str("\r\n");
-    head.push_str(body);
-    out.write_all(head.as_bytes()).await?;
-    let mut wire = Wire::new(reader);
-    let eof = || io::Error::from(io::ErrorKind::UnexpectedEof);
-    let head = wire.head().await?.ok_or_else(eof)?;
-    let body = BodyReader::of_answer(&head, method)?;
+    let registry = port.parse().ok().and_then(Shared::on);
+    let registry = registry.ok_or(io::ErrorKind::ConnectionRefused)?;
+    let (answer, fault) = registry.ask("GET", path, authorization);
+    match fault {
+        Some((_, Fault::Cut)) => return Err(eof()),
+        Some(struck @ (_, Fault::Stall)) => {
+            stalled(&registry, struck).await;
+            return Err(eof());
+        }
+        _ => {}
+    }
     Ok(Reply {
-        status: head.status()?,
-        head,
-        body,
-        wire,
-        _out: out,
+        status: answer.status,
+        answer,
+        at: 0,
+        fault,
+        registry,
     })
 }

@@ -1,7 +1,6 @@
 //! What the fake engine promises, spoken to over its socket.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,8 +10,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
 use serde_json::{Value, json};
 
-use super::images::sha256_hex;
+use super::http::blocking::Connection;
 use super::*;
+use crate::images::{self, BuiltImage, ImageSpec};
+use crate::registry::Registry;
 
 const SOON: Duration = Duration::from_secs(5);
 
@@ -59,34 +60,19 @@ fn open(socket: &Path, method: &str, path: &str, headers: &str, body: &str) -> U
 }
 
 fn say_with(socket: &Path, method: &str, path: &str, headers: &str, body: &str) -> Reply {
-    let mut stream = open(socket, method, path, headers, body);
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).expect("the engine answers");
-    let answer = String::from_utf8(answer).expect("answers are text");
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
-    let chunked = head.contains("Transfer-Encoding: chunked");
-    Reply {
-        status: status.unwrap_or(0),
-        body: if chunked {
-            unchunked(body)
-        } else {
-            body.to_owned()
+    let stream = open(socket, method, path, headers, body);
+    match Connection::new(stream).receive() {
+        Ok(answer) => Reply {
+            status: answer.status,
+            body: answer.body,
         },
+        // The engine has hung up.
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Reply {
+            status: 0,
+            body: String::new(),
+        },
+        Err(error) => panic!("{error}"),
     }
-}
-
-fn unchunked(mut rest: &str) -> String {
-    let mut body = String::new();
-    while let Some((size, after)) = rest.split_once("\r\n") {
-        let size = usize::from_str_radix(size, 16).expect("a chunk size");
-        if size == 0 {
-            break;
-        }
-        body.push_str(&after[..size]);
-        rest = &after[size + 2..];
-    }
-    body
 }
 
 fn say(engine: &FakeEngine, method: &str, path: &str) -> Reply {
@@ -117,6 +103,19 @@ fn status(engine: &FakeEngine, name: &str) -> String {
 fn comes_to(engine: &FakeEngine, name: &str, status: &str) {
     let came = engine.wait_for(name, SOON, |c| c.is_some_and(|c| c.status == status));
     assert!(came, "{name} is {:?}", engine.container(name));
+}
+
+/// Writes `text` so that it can stand in a query.
+fn escape(text: &str) -> String {
+    let mut escaped = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            escaped.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    escaped
 }
 
 #[test]
@@ -220,7 +219,7 @@ fn the_name_filter_of_a_list_matches_parts() {
         engine.add_container(NewContainer::named(name));
     }
     let count = |filter: &str| {
-        let path = format!("/containers/json?all=1&filters={}", message::escape(filter));
+        let path = format!("/containers/json?all=1&filters={}", escape(filter));
         say(&engine, "GET", &path).json().as_array().map(Vec::len)
     };
     assert_eq!(count(r#"{"name":["app"]}"#), Some(2));
@@ -294,6 +293,40 @@ fn a_crashing_container_is_restarted_with_growing_pauses() {
 }
 
 #[test]
+fn a_runtime_that_comes_up_needs_its_environment_and_its_database() {
+    let engine = engine();
+    let mut database = crate::database::Database::start();
+    let url = format!("DATABASE_URL={}", database.url("word"));
+    let plane = "EXECUTION_PLANE=paper".to_owned();
+    let run = |name: &str, mode: &str, variables: &[&String]| {
+        let body = json!({ "Cmd": [mode], "Env": variables });
+        created(&engine, name, body);
+        let started = say(&engine, "POST", &format!("/containers/{name}/start"));
+        assert_eq!(started.status, 204);
+    };
+    run("ready", "loops", &[&url, &plane]);
+    run("bare", "loops", &[&url]);
+    run("stays", "serves", &[&url, &plane]);
+    let code = |name: &str| engine.container(name).map(|c| c.exit_code);
+    for (name, expected) in [("ready", 0), ("bare", 1)] {
+        comes_to(&engine, name, "exited");
+        assert_eq!(code(name), Some(expected), "{name}");
+    }
+    let end = std::time::Instant::now() + SOON;
+    while database.connections() < 2 {
+        assert!(std::time::Instant::now() < end, "both reach it");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(status(&engine, "stays"), "running");
+    assert_eq!(say(&engine, "POST", "/containers/stays/stop").status, 204);
+    assert_eq!(code("stays"), Some(0));
+    database.stop();
+    run("refused", "serves", &[&url, &plane]);
+    comes_to(&engine, "refused", "exited");
+    assert_eq!(code("refused"), Some(1));
+}
+
+#[test]
 fn the_health_check_of_the_image_decides() {
     let engine = engine();
     for (name, word, verdict) in [
@@ -317,7 +350,7 @@ fn the_health_check_of_the_image_decides() {
 #[test]
 fn events_tell_what_happens_to_the_container_they_are_filtered_for() {
     let engine = engine();
-    let filters = message::escape(r#"{"type":["container"],"container":["app"]}"#);
+    let filters = escape(r#"{"type":["container"],"container":["app"]}"#);
     let stream = open(
         engine.socket(),
         "GET",
@@ -449,145 +482,67 @@ fn the_proxy_passes_on_and_counts() {
     assert!(lines.any(|line| line.contains(r#""Action":"die""#)));
 }
 
-/// A registry of fixed answers, enough to pull from.
-struct Shelf {
-    host: String,
-    manifest: String,
+const REPOSITORY: &str = "app";
+
+/// A registry with one image at `app:1`, and an index without our platform at `app:arm`.
+fn registry() -> (Registry, BuiltImage) {
+    let registry = Registry::start();
+    let image = ImageSpec::mode(&["run"]).extra_bytes(90_000).build();
+    registry.put(REPOSITORY, "1", &image);
+    let foreign = ImageSpec::mode(&["run"]).architecture("s390x").build();
+    registry.put_index(REPOSITORY, "arm", &[&foreign]);
+    (registry, image)
 }
 
-/// Serves one image at `app:1`, an index without our platform at `app:arm`, and asks for a token.
-fn shelf(token: Option<&'static str>) -> Shelf {
-    let layer = "not really a layer".repeat(5000);
-    let config = json!({
-        "architecture": "amd64", "os": "linux", "created": "2026-01-02T03:04:05Z",
-        "config": { "Entrypoint": ["/runtime", "run"] },
-    })
-    .to_string();
-    let digest = |text: &str| format!("sha256:{}", sha256_hex(text.as_bytes()));
-    let manifest = json!({
-        "schemaVersion": 2,
-        "config": { "digest": digest(&config) },
-        "layers": [{ "digest": digest(&layer), "size": layer.len() }],
-    })
-    .to_string();
-    let entry = |arch: &str| {
-        json!({ "manifests": [{ "digest": digest(&manifest),
-            "platform": { "os": "linux", "architecture": arch } }] })
-        .to_string()
-    };
-    let (index, foreign) = (entry("amd64"), entry("arm64"));
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let host = listener.local_addr().expect("it is bound").to_string();
-    let things = vec![
-        ("/v2/app/manifests/1".to_owned(), index.clone()),
-        ("/v2/app/manifests/arm".to_owned(), foreign),
-        (format!("/v2/app/manifests/{}", digest(&manifest)), manifest),
-        (format!("/v2/app/blobs/{}", digest(&config)), config),
-        (format!("/v2/app/blobs/{}", digest(&layer)), layer),
-    ];
-    let own = host.clone();
-    std::thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            serve_thing(stream, &things, token, &own);
-        }
-    });
-    Shelf {
-        host,
-        manifest: digest(&index),
-    }
-}
-
-fn serve_thing(
-    mut stream: std::net::TcpStream,
-    things: &[(String, String)],
-    token: Option<&str>,
-    host: &str,
-) {
-    let lines = BufReader::new(&stream).lines().map_while(Result::ok);
-    let head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
-    let path = head[0].split(' ').nth(1).unwrap_or_default().to_owned();
-    let sent = |wanted: &str| head.iter().any(|line| line == wanted);
-    let basic = base64::engine::general_purpose::STANDARD.encode("me:s?cret~~>");
-    let (status, extra, body) = if path.starts_with("/token") {
-        match sent(&format!("Authorization: Basic {basic}")) {
-            true => (200, String::new(), json!({ "token": token }).to_string()),
-            false => (401, String::new(), "{}".to_owned()),
-        }
-    } else if token.is_some_and(|token| !sent(&format!("Authorization: Bearer {token}"))) {
-        let challenge = format!("Bearer realm=\"http://{host}/token\",service=\"shelf\"");
-        (
-            401,
-            format!("WWW-Authenticate: {challenge}\r\n"),
-            "{}".to_owned(),
-        )
-    } else {
-        match things.iter().find(|(at, _)| *at == path) {
-            Some((_, thing)) => (200, String::new(), thing.clone()),
-            None => {
-                let error = json!({ "code": "MANIFEST_UNKNOWN", "message": "manifest unknown", "detail": path });
-                (404, String::new(), json!({ "errors": [error] }).to_string())
-            }
-        }
-    };
-    let size = body.len();
-    let answer = format!("HTTP/1.1 {status} X\r\n{extra}Content-Length: {size}\r\n\r\n{body}");
-    // A client that left is no concern of the shelf's.
-    stream.write_all(answer.as_bytes()).ok();
-}
-
-fn pull(engine: &FakeEngine, shelf: &Shelf, tag: &str, headers: &str) -> Reply {
-    let image = message::escape(&format!("{}/app", shelf.host));
+fn pull(engine: &FakeEngine, port: u16, tag: &str, headers: &str) -> Reply {
+    let image = escape(&format!("127.0.0.1:{port}/{REPOSITORY}"));
     let path = format!("/images/create?fromImage={image}&tag={tag}");
     say_with(engine.socket(), "POST", &path, headers, "")
 }
 
 #[test]
 fn a_pull_fetches_the_image_for_the_platform_and_names_its_digest() {
-    let (engine, shelf) = (engine(), shelf(None));
-    let pulled = pull(&engine, &shelf, "1", "");
+    let (engine, (registry, image)) = (engine(), registry());
+    let index = ImageSpec::mode(&["run"]).architecture("arm64").build();
+    registry.put_index(REPOSITORY, "1", &[&index, &image]);
+    let digest = images::digest(&images::index(&[&index, &image]));
+    let pulled = pull(&engine, registry.port(), "1", "");
     assert_eq!(pulled.status, 200);
-    let name = format!("{}/app", shelf.host);
+    let name = format!("127.0.0.1:{}/{REPOSITORY}", registry.port());
     for line in [
         r#""status":"Pulling from app""#.to_owned(),
         r#""status":"Pulling fs layer""#.to_owned(),
         r#""status":"Downloading""#.to_owned(),
         r#""status":"Pull complete""#.to_owned(),
-        format!("Digest: {}", shelf.manifest),
+        format!("Digest: {digest}"),
         format!("Status: Downloaded newer image for {name}:1"),
     ] {
         assert!(pulled.body.contains(&line), "{line} in {}", pulled.body);
     }
     let image = say(&engine, "GET", &format!("/images/{name}:1/json")).json();
     assert_eq!(image["Architecture"], "amd64");
-    assert_eq!(
-        image["RepoDigests"][0],
-        format!("{name}@{}", shelf.manifest)
-    );
+    assert_eq!(image["RepoDigests"][0], format!("{name}@{digest}"));
     assert_eq!(image["RepoTags"][0], format!("{name}:1"));
-    let again = pull(&engine, &shelf, "1", "");
+    let again = pull(&engine, registry.port(), "1", "");
     assert!(again.body.contains("Status: Image is up to date for"));
 }
 
 #[test]
 fn a_pull_fails_before_its_first_line_or_within() {
-    let (engine, shelf) = (engine(), shelf(None));
-    let missing = pull(&engine, &shelf, "none", "");
+    let (engine, (registry, _)) = (engine(), registry());
+    let missing = pull(&engine, registry.port(), "none", "");
     assert_eq!(missing.status, 404);
     assert!(
         missing.message().contains("not found: manifest unknown"),
         "{}",
         missing.body
     );
-    let foreign = pull(&engine, &shelf, "arm", "");
+    let foreign = pull(&engine, registry.port(), "arm", "");
     assert_eq!(foreign.status, 200);
     let text = "no matching manifest for linux/amd64 in the manifest list entries";
     let wanted = json!({ "errorDetail": { "message": text }, "error": text }).to_string();
     assert!(foreign.body.contains(&wanted), "{}", foreign.body);
-    let nobody = Shelf {
-        host: "127.0.0.1:1".to_owned(),
-        manifest: String::new(),
-    };
-    let refused = pull(&engine, &nobody, "1", "");
+    let refused = pull(&engine, 1, "1", "");
     assert_eq!(refused.status, 500);
     assert!(
         refused.message().ends_with("connection refused"),
@@ -598,14 +553,16 @@ fn a_pull_fails_before_its_first_line_or_within() {
 
 #[test]
 fn credentials_are_read_as_base64url_and_otherwise_ignored() {
-    let (engine, shelf) = (engine(), shelf(Some("t0ken")));
+    let (engine, (registry, _)) = (engine(), registry());
+    registry.require_bearer("me", "s?cret~~>");
     let auth = json!({ "username": "me", "password": "s?cret~~>" }).to_string();
     let url_safe = URL_SAFE.encode(&auth);
     let standard = base64::engine::general_purpose::STANDARD.encode(&auth);
     assert_ne!(url_safe, standard);
     let header = |value: &str| format!("X-Registry-Auth: {value}\r\n");
-    assert_eq!(pull(&engine, &shelf, "1", &header(&standard)).status, 500);
-    let pulled = pull(&engine, &shelf, "1", &header(&url_safe));
+    let tried = |value: &str| pull(&engine, registry.port(), "1", &header(value));
+    assert_eq!(tried(&standard).status, 500);
+    let pulled = tried(&url_safe);
     assert!(
         pulled.body.contains("Status: Downloaded"),
         "{}",

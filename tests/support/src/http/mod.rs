@@ -1,5 +1,10 @@
-//! HTTP/1.1 by hand: what a server, a proxy and a small client need, and nothing
+//! HTTP/1.1 by hand, once: what a server, a proxy and a small client need, and nothing
 //! between a test and the bytes on the wire.
+//!
+//! [`Wire`] reads heads, [`BodyReader`] the body behind one. Both are async; [`blocking`] is the
+//! same for code that waits, with the client of the tests and of the benchmark.
+
+pub mod blocking;
 
 use std::io;
 
@@ -7,15 +12,20 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 const LONGEST_HEAD: usize = 64 * 1024;
 const READ_SIZE: usize = 16 * 1024;
+/// The first byte of a client that speaks TLS.
+const TLS_HANDSHAKE: u8 = 0x16;
 
 /// The start line and headers of a request or of an answer.
 #[derive(Clone, Debug)]
-pub(crate) struct Head {
+pub struct Head {
+    /// Request line or status line, without its line end.
     pub start: String,
+    /// In their order; values without the blanks around them.
     pub headers: Vec<(String, String)>,
 }
 
 impl Head {
+    /// The first value of this header, in any case.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut found = self
             .headers
@@ -25,9 +35,19 @@ impl Head {
     }
 
     /// The status code, when this is the head of an answer.
+    ///
+    /// # Errors
+    /// It is none.
     pub fn status(&self) -> io::Result<u16> {
         let code = self.start.split(' ').nth(1).and_then(|c| c.parse().ok());
         code.ok_or_else(|| malformed("status line"))
+    }
+
+    /// Method and target, when this is the head of a request.
+    pub fn request_line(&self) -> (&str, &str) {
+        let mut words = self.start.split(' ').map(Some);
+        let mut next = || words.next().flatten().unwrap_or_default();
+        (next(), next())
     }
 
     fn parse(bytes: &[u8]) -> io::Result<Head> {
@@ -54,13 +74,21 @@ enum Framing {
 
 /// A body being read piece by piece.
 #[derive(Debug)]
-pub(crate) struct BodyReader(Framing);
+pub struct BodyReader(Framing);
 
 impl BodyReader {
+    /// The body of a request; without a length there is none.
+    ///
+    /// # Errors
+    /// The length is no number.
     pub fn of_request(head: &Head) -> io::Result<BodyReader> {
         Self::framed(head, Framing::Ended)
     }
 
+    /// The body of an answer to this method; without a length it ends with the connection.
+    ///
+    /// # Errors
+    /// The head is no answer's, or the length is no number.
     pub fn of_answer(head: &Head, method: &str) -> io::Result<BodyReader> {
         let status = head.status()?;
         if method == "HEAD" || status == 204 || status == 304 || status < 200 {
@@ -81,12 +109,16 @@ impl BodyReader {
         }
     }
 
+    /// Whether its length is not known before its end.
     pub fn is_stream(&self) -> bool {
         matches!(self.0, Framing::Chunked { .. } | Framing::UntilClose)
     }
 
     /// The next piece, or nothing at the body's proper end. A connection that ends
     /// before it is an error.
+    ///
+    /// # Errors
+    /// Reading failed, the framing is broken, or the connection ended early.
     pub async fn next<R: AsyncRead + Unpin>(
         &mut self,
         wire: &mut Wire<R>,
@@ -119,6 +151,10 @@ impl BodyReader {
         }
     }
 
+    /// The whole body.
+    ///
+    /// # Errors
+    /// As of [`BodyReader::next`].
     pub async fn collect<R: AsyncRead + Unpin>(
         mut self,
         wire: &mut Wire<R>,
@@ -133,18 +169,27 @@ impl BodyReader {
 
 /// The reading side of a connection, with what was read too far.
 #[derive(Debug)]
-pub(crate) struct Wire<R> {
+pub struct Wire<R> {
     reader: R,
     ahead: Vec<u8>,
 }
 
 impl<R: AsyncRead + Unpin> Wire<R> {
+    /// Nothing is read yet.
     pub fn new(reader: R) -> Self {
         let ahead = Vec::new();
         Wire { reader, ahead }
     }
 
+    /// What is read from. What was read ahead is not there any more.
+    pub fn stream(&mut self) -> &mut R {
+        &mut self.reader
+    }
+
     /// The next head, or nothing when the peer closed without a word.
+    ///
+    /// # Errors
+    /// Reading failed, it is no head, too long, or cut short.
     pub async fn head(&mut self) -> io::Result<Option<Head>> {
         loop {
             if let Some(end) = find(&self.ahead, b"\r\n\r\n") {
@@ -153,6 +198,10 @@ impl<R: AsyncRead + Unpin> Wire<R> {
             }
             if self.ahead.len() > LONGEST_HEAD {
                 return Err(malformed("head: too long"));
+            }
+            // An engine tries TLS first, and waits ten seconds for an answer to it.
+            if self.ahead.first() == Some(&TLS_HANDSHAKE) {
+                return Err(malformed("head: TLS"));
             }
             if !self.fill().await? {
                 return if self.ahead.is_empty() {
