@@ -1,16 +1,44 @@
 //! `deploy-agent check`: everything a deploy would need, looked at without touching anything.
+//!
+//! It sees what its own user sees, in its own sandbox: on a host `dreichor-deploy-agent-setup check` runs it as the unit's.
 
-use crate::cli::SettingsSource;
+use std::net::{Ipv4Addr, TcpListener};
+use std::time::Duration;
+
+use crate::audit::{Occupancy, TrailError, examine};
+use crate::cli::CheckArguments;
 use crate::credentials::{HELPER_DEADLINE, RegistryCredentials};
-use crate::engine::Engine;
+use crate::engine::{Engine, EngineError};
 use crate::operation::{bind_source, read_env_file};
 use crate::serve::Ending;
 use crate::settings::Settings;
+use crate::settings::env_file::{self, CommentEscape};
 
-/// Prints the effective settings, secrets blanked, then `ok` or every problem.
+/// The most that fetching the key set may take.
+const KEYS_DEADLINE: Duration = Duration::from_secs(10);
+
+/// What was found.
+#[derive(Default)]
+struct Findings {
+    /// A deploy, or the agent itself, would fail.
+    problems: Vec<String>,
+    /// Worth knowing, and no reason to fail.
+    notes: Vec<String>,
+}
+
+impl Findings {
+    fn take(&mut self, result: Result<(), String>) {
+        self.problems.extend(result.err());
+    }
+}
+
+/// Prints the effective settings, secrets blanked, then every note, and `ok` or every problem.
 #[must_use]
-pub fn run(source: &SettingsSource) -> Ending {
-    let settings = match source.settings() {
+pub fn run(arguments: &CheckArguments) -> Ending {
+    if let Some(name) = &arguments.variable {
+        return print_variable(arguments, name);
+    }
+    let settings = match arguments.source.settings() {
         Ok(settings) => settings,
         Err(error) => {
             for problem in &error.0 {
@@ -23,14 +51,20 @@ pub fn run(source: &SettingsSource) -> Ending {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
-    let problems = match runtime {
-        Ok(runtime) => runtime.block_on(problems(&settings)),
-        Err(error) => vec![format!("the async runtime cannot be started: {error}")],
+    let found = match runtime {
+        Ok(runtime) => runtime.block_on(findings(&settings)),
+        Err(error) => Findings {
+            problems: vec![format!("the async runtime cannot be started: {error}")],
+            notes: Vec::new(),
+        },
     };
-    for problem in &problems {
+    for note in &found.notes {
+        println!("note: {note}");
+    }
+    for problem in &found.problems {
         eprintln!("problem: {problem}");
     }
-    if problems.is_empty() {
+    if found.problems.is_empty() {
         println!("ok: a deploy would find everything it needs");
         Ending::Good
     } else {
@@ -38,22 +72,62 @@ pub fn run(source: &SettingsSource) -> Ending {
     }
 }
 
-async fn problems(settings: &Settings) -> Vec<String> {
-    let mut problems = Vec::new();
-    let mut note = |result: Result<(), String>| problems.extend(result.err());
-    note(runtime_env(settings).await);
-    note(bind_source("AUDIT_EVENTS_PATH", &settings.runtime.audit_events).await);
-    note(bind_source("SNAPSHOTS_PATH", &settings.runtime.snapshots).await);
-    note(engine(settings).await);
-    note(credentials(settings).await);
-    note(state_directory(settings));
-    problems
+/// One variable of the file as systemd reads it, for scripts; nothing if it is not set. Whether the settings as a whole
+/// are right does not matter here.
+fn print_variable(arguments: &CheckArguments, name: &str) -> Ending {
+    let Some(path) = &arguments.source.env_file else {
+        eprintln!("--variable needs --env-file");
+        return Ending::Failed;
+    };
+    let read = env_file::read(path).map_err(|error| error.to_string());
+    let found = read.and_then(|bytes| {
+        env_file::parse(&bytes, CommentEscape::EndsWithLine).map_err(|line| line.to_string())
+    });
+    match found {
+        Ok(found) => {
+            if let Some(value) = found.variables.get(name) {
+                println!("{value}");
+            }
+            Ending::Good
+        }
+        Err(problem) => {
+            eprintln!("problem: {} {problem}", path.display());
+            Ending::Failed
+        }
+    }
+}
+
+async fn findings(settings: &Settings) -> Findings {
+    let mut found = Findings::default();
+    found.take(runtime_env(settings).await);
+    let runtime = &settings.runtime;
+    found.take(bind_source("AUDIT_EVENTS_PATH", &runtime.audit_events).await);
+    found.take(bind_source("SNAPSHOTS_PATH", &runtime.snapshots).await);
+    engine(settings, &mut found).await;
+    registry(settings, &mut found).await;
+    if let Some(keys) = settings.access.try_keys(KEYS_DEADLINE).await {
+        match keys {
+            Ok(source) => println!("key set: found at {source}"),
+            Err(error) => found
+                .problems
+                .push(format!("CF_ACCESS_TEAM_DOMAIN {error}")),
+        }
+    }
+    let occupancy = state_directory(settings, &mut found);
+    found.take(port(settings, occupancy));
+    found
 }
 
 async fn runtime_env(settings: &Settings) -> Result<(), String> {
     let environment = read_env_file(&settings.runtime.env_file).await?;
     let names: Vec<&str> = environment.iter().map(|(name, _)| name).collect();
     println!("runtime.env names {}", names.join(", "));
+    if environment.get("DATABASE_URL").is_none_or(str::is_empty) {
+        let path = settings.runtime.env_file.display();
+        return Err(format!(
+            "RUNTIME_ENV_FILE {path}: DATABASE_URL is missing or empty"
+        ));
+    }
     let plane = environment.get("EXECUTION_PLANE");
     settings
         .runtime
@@ -62,53 +136,104 @@ async fn runtime_env(settings: &Settings) -> Result<(), String> {
         .map_err(|error| error.to_string())
 }
 
-async fn engine(settings: &Settings) -> Result<(), String> {
+async fn engine(settings: &Settings, found: &mut Findings) {
     let engine = Engine::new(
         settings.engine.clone(),
         settings.runtime.container_name.clone(),
     );
-    let named = |error: crate::engine::EngineError| format!("DOCKER_HOST {error}");
-    let platform = engine.platform().await.map_err(named)?;
-    println!("engine: {}/{}", platform.os, platform.architecture);
-    match engine.inspect_name().await.map_err(named)? {
-        Some(shown) => println!("container: {} {:?} {}", shown.id, shown.status, shown.image),
-        None => println!("container: none"),
+    let inspected = async {
+        let platform = engine.platform().await?;
+        println!("engine: {}/{}", platform.os, platform.architecture);
+        match engine.inspect_name().await? {
+            Some(held) => println!("container: {} {:?} {}", held.id, held.status, held.image),
+            None => println!("container: none"),
+        }
+        engine.differences_of_predecessor(&settings.runtime).await
+    };
+    let inspected: Result<Vec<String>, EngineError> = inspected.await;
+    match inspected {
+        Ok(differences) => found.notes.extend(differences.into_iter().map(|difference| {
+            format!("the container was not made by this agent, and the first deploy replaces it: {difference}")
+        })),
+        Err(error) => found.problems.push(format!("DOCKER_HOST {error}")),
     }
-    Ok(())
 }
 
-async fn credentials(settings: &Settings) -> Result<(), String> {
+async fn registry(settings: &Settings, found: &mut Findings) {
     let host = settings.runtime.repository.host();
-    let found = RegistryCredentials::load(
-        settings.engine.docker_config.as_deref(),
-        host,
-        HELPER_DEADLINE,
-    )
-    .await;
-    let found = found.map_err(|error| format!("DOCKER_CONFIG {error}"))?;
-    println!(
-        "registry credentials for {host}: {}",
-        if found.is_some() {
-            "found"
-        } else {
-            "none, pulls are anonymous"
-        }
-    );
-    Ok(())
+    let directory = settings.engine.docker_config.as_deref();
+    let looked = async {
+        let remarks = RegistryCredentials::remarks(directory, host).await?;
+        let auth = RegistryCredentials::load(directory, host, HELPER_DEADLINE).await?;
+        Ok::<_, crate::credentials::CredentialsError>((remarks, auth))
+    };
+    let (remarks, auth) = match looked.await {
+        Ok(looked) => looked,
+        Err(error) => return found.problems.push(format!("DOCKER_CONFIG {error}")),
+    };
+    if remarks.proxies {
+        found.notes.push(
+            "DOCKER_CONFIG sets proxies, which the docker client hands on to containers and this agent does not: what the runtime needs of them belongs into runtime.env"
+                .to_owned(),
+        );
+    }
+    match (&auth, &remarks.helper) {
+        (Some(_), _) => println!("registry credentials for {host}: found"),
+        (None, Some(helper)) => found.problems.push(format!(
+            "DOCKER_CONFIG the credential helper docker-credential-{helper} is configured for {host} and knows nothing of it: pulls would be anonymous"
+        )),
+        (None, None) => println!("registry credentials for {host}: none, pulls are anonymous"),
+    }
 }
 
 /// Only looked at: `check` must not make what `serve` makes.
-fn state_directory(settings: &Settings) -> Result<(), String> {
+fn state_directory(settings: &Settings, found: &mut Findings) -> Option<Occupancy> {
     let path = &settings.state_directory;
-    let named = |problem: String| format!("STATE_DIRECTORY {}: {problem}", path.display());
-    match std::fs::metadata(path) {
-        Ok(meta) if !meta.is_dir() => Err(named("is not a directory".into())),
-        Ok(_) => rustix::fs::access(path, rustix::fs::Access::WRITE_OK)
-            .map_err(|error| named(error.to_string())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => match path.parent() {
-            Some(parent) if parent.is_dir() => Ok(()),
-            _ => Err(named("neither it nor its parent directory exists".into())),
-        },
-        Err(error) => Err(named(error.to_string())),
+    let named = |problem: &dyn std::fmt::Display| format!("STATE_DIRECTORY {problem}");
+    match examine(path, settings.environment.as_str()) {
+        Ok(Occupancy::Missing) => {
+            if !path.parent().is_some_and(std::path::Path::is_dir) {
+                let path = path.display();
+                found.problems.push(named(&format!(
+                    "{path}: neither it nor its parent directory exists"
+                )));
+            }
+            Some(Occupancy::Missing)
+        }
+        Ok(occupancy) => {
+            if let Err(error) = rustix::fs::access(path, rustix::fs::Access::WRITE_OK) {
+                found
+                    .problems
+                    .push(named(&format!("{}: {error}", path.display())));
+            }
+            Some(occupancy)
+        }
+        // Root looks for somebody else: what the agent's own user would find is for the unit to see.
+        Err(error @ TrailError::WrongOwner { .. }) if rustix::process::geteuid().is_root() => {
+            found.notes.push(format!(
+                "STATE_DIRECTORY {error}; dreichor-deploy-agent-setup check looks as the agent's own user"
+            ));
+            None
+        }
+        Err(error) => {
+            found.problems.push(named(&error));
+            None
+        }
+    }
+}
+
+fn port(settings: &Settings, occupancy: Option<Occupancy>) -> Result<(), String> {
+    let port = settings.port;
+    match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+        Ok(_) => Ok(()),
+        // Whose directory is in use runs, and then the port is its own.
+        Err(error)
+            if error.kind() == std::io::ErrorKind::AddrInUse
+                && !matches!(occupancy, Some(Occupancy::Free | Occupancy::Missing)) =>
+        {
+            println!("port {port}: in use by the agent that runs");
+            Ok(())
+        }
+        Err(error) => Err(format!("PORT {port} cannot be listened on: {error}")),
     }
 }

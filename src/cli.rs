@@ -25,7 +25,7 @@ pub enum Command {
     /// Serve the API on 127.0.0.1 until SIGTERM or SIGINT
     Serve(SettingsSource),
     /// Check settings, runtime.env, binds, engine and registry credentials; name every problem
-    Check(SettingsSource),
+    Check(CheckArguments),
     /// Show what ran when, who asked, and what failed
     History(HistoryArguments),
     /// Check the audit trail's chain
@@ -55,6 +55,17 @@ impl SettingsSource {
             None => Settings::from_process(),
         }
     }
+}
+
+/// What `check` looks at.
+#[derive(Debug, Args)]
+pub struct CheckArguments {
+    /// Where the settings come from.
+    #[command(flatten)]
+    pub source: SettingsSource,
+    /// Only print this variable of the settings file as systemd reads it, nothing if it is not set
+    #[arg(long, value_name = "NAME")]
+    pub variable: Option<String>,
 }
 
 /// Prints the hash of the secret on standard input.

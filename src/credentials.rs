@@ -131,6 +131,43 @@ impl RegistryCredentials {
     }
 }
 
+/// What a look at Docker's configuration tells an operator beyond the credentials themselves.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Remarks {
+    /// The helper that is configured for the registry, general or its own.
+    pub helper: Option<String>,
+    /// Whether `proxies` are set, which the docker client hands on to containers and this agent does not.
+    pub proxies: bool,
+}
+
+impl RegistryCredentials {
+    /// Looks at the configuration without asking a helper.
+    ///
+    /// Cancel-safe.
+    ///
+    /// # Errors
+    /// As [`RegistryCredentials::load`].
+    pub async fn remarks(
+        docker_config_dir: Option<&Path>,
+        registry_host: &str,
+    ) -> Result<Remarks, CredentialsError> {
+        let Some(directory) = docker_config_dir else {
+            return Ok(Remarks::default());
+        };
+        let Some(file) = ConfigFile::read(directory).await? else {
+            return Ok(Remarks::default());
+        };
+        let helper = match file.find(registry_host)? {
+            Found::Helper { name, .. } => Some(name),
+            Found::Nothing | Found::Auth(_) => None,
+        };
+        Ok(Remarks {
+            helper,
+            proxies: file.has_proxies(),
+        })
+    }
+}
+
 /// Where Docker's configuration lives: `DOCKER_CONFIG`, else `$HOME/.docker`, else nowhere (a service
 /// may have no `HOME`).
 pub fn docker_config_dir(lookup: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {

@@ -28,15 +28,15 @@ pub async fn report_broken_requests() {
     }
 }
 
-/// Starts logging by `RUST_LOG`, `info` by default.
+/// Starts logging by this filter (`RUST_LOG` of the settings), `info` by default.
 ///
 /// Only this crate may speak below `info`: at debug and trace, bollard prints the container's environment and HTTP
 /// libraries print headers. That bound holds whatever `RUST_LOG` asks for.
-pub fn start() {
+pub fn start(filter: Option<String>) {
     let journal = std::env::var_os("JOURNAL_STREAM").is_some();
     let mut builder = Builder::new();
     builder.filter_level(LevelFilter::Info);
-    if let Ok(filter) = std::env::var("RUST_LOG") {
+    if let Some(filter) = filter {
         builder.parse_filters(&filter);
     }
     builder.format(move |out, record| {

@@ -57,7 +57,13 @@ const LAST_ANSWERS: Duration = Duration::from_secs(2);
 /// Runs until SIGTERM, SIGINT, or until a part of it dies.
 #[must_use]
 pub fn run(source: &SettingsSource) -> Ending {
-    let settings = match source.settings() {
+    let settings = source.settings();
+    // What the settings ask to be logged counts from the first line on; without any, the process's own RUST_LOG.
+    crate::logging::start(match &settings {
+        Ok(settings) => settings.log_filter.clone(),
+        Err(_) => std::env::var("RUST_LOG").ok(),
+    });
+    let settings = match settings {
         Ok(settings) => settings,
         Err(error) => {
             for problem in &error.0 {
@@ -122,7 +128,7 @@ async fn serve(settings: Settings) -> Ending {
         }
     };
     say_what_is_checked(&settings);
-    let shown = settings.to_string();
+    let fingerprinted = settings.fingerprinted();
     let engine = Engine::new(
         settings.engine.clone(),
         settings.runtime.container_name.clone(),
@@ -151,7 +157,9 @@ async fn serve(settings: Settings) -> Ending {
         rules: settings.operation.clone(),
         docker_config: settings.engine.docker_config.clone(),
         trail: trail.clone(),
-        settings_fingerprint: fingerprinter.of([("settings", shown.as_str())]).fingerprint,
+        settings_fingerprint: fingerprinter
+            .of([("settings", fingerprinted.as_str())])
+            .fingerprint,
         fingerprinter,
         watcher: watcher_handle.clone(),
         activity,

@@ -8,7 +8,7 @@ use futures_util::{Stream, StreamExt};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
-use crate::engine::{ContainerEvent, ContainerStatus, Engine, EngineError, EventAction};
+use crate::engine::{ContainerEvent, Engine, EngineError};
 use crate::view::ViewPublisher;
 
 /// Looks within the age bound of the view: one may fail, one may be late.
@@ -149,22 +149,9 @@ impl Watcher {
         }
     }
 
-    /// Hands an event on, and shows what it says by itself.
-    fn take(&mut self, event: ContainerEvent) {
-        // A clean end says nothing yet: the policy may bring it back, or somebody stopped it; an inspect decides.
-        if let (
-            EventAction::Died {
-                exit_code: Some(exit_code),
-            },
-            Some(mut shown),
-        ) = (event.action, self.publisher.last())
-            && exit_code != 0
-            && shown.id.as_str() == event.container
-        {
-            shown.status = ContainerStatus::Exited;
-            shown.exit_code = exit_code;
-            self.publisher.publish(Some(shown));
-        }
+    /// Hands an event on. It is not shown by itself: whether an end is one depends on what the engine does next, which
+    /// the inspect behind every event tells.
+    fn take(&self, event: ContainerEvent) {
         // Nobody listening is the rule: operations are rare.
         self.events.send(event).ok();
     }

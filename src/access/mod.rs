@@ -3,9 +3,9 @@
 //!
 //! Three checks, each stronger than the one before; the settings say which are on:
 //! 1. headers: the contract's two Cloudflare headers are there and not empty (always, unless made optional);
-//! 2. pinned tokens: they are a client id and a secret whose hash the server knows ([`pinned`]);
-//! 3. assertion: Cloudflare's signed statement about the caller verifies ([`assertion`]), against a key
-//!    set that one task keeps fresh ([`key_cache`], [`refresher`]).
+//! 2. pinned tokens: they are a client id and a secret whose hash the server knows (`pinned`);
+//! 3. assertion: Cloudflare's signed statement about the caller verifies (`assertion`), against a key
+//!    set that one task keeps fresh (`key_cache`, `refresher`).
 //!
 //! Nothing here knows the web framework: the front end hands in a borrowed [`Presented`]. Headers and
 //! pinned tokens are decided without allocating; the [`Requester`] for the audit trail is built on demand.

@@ -54,6 +54,14 @@ impl PinnedTokens {
         self.0.iter().any(|pair| pair.id == id)
     }
 
+    /// Ids and hashes, for a keyed fingerprint only.
+    pub(crate) fn fingerprinted(&self) -> Vec<(&str, &Sha256)> {
+        let pairs = self.0.iter();
+        pairs
+            .map(|pair| (pair.id.as_str(), &pair.secret_hash))
+            .collect()
+    }
+
     /// The ids, for the start log.
     pub(crate) fn ids(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|pair| pair.id.as_str())

@@ -1,6 +1,9 @@
 //! The settings of the checks: read once, every problem told at once.
 
-use super::fetch::KeySource;
+use std::time::Duration;
+
+use super::fetch::{KeySource, fetch};
+use super::key_set::KeySet;
 use super::pinned::{PinnedTokens, Sha256, sha256};
 
 /// A setting and what is wrong with it. The message never repeats the value: a secret pasted into the
@@ -90,6 +93,36 @@ impl AccessSettings {
             ));
         }
         checks.join("; ")
+    }
+}
+
+impl AccessSettings {
+    /// Fetches the key set of the assertion once, as `serve` will; says where from, or nothing if none is needed.
+    ///
+    /// It fails if the set cannot be fetched within `deadline`, or holds no key that could verify an assertion.
+    /// Cancel-safe.
+    pub async fn try_keys(&self, deadline: Duration) -> Option<Result<String, String>> {
+        let source = &self.assertion.as_ref()?.keys;
+        let fetched = match fetch(source, deadline).await {
+            Ok(body) => KeySet::parse(&body).map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        Some(match fetched {
+            Ok(_) => Ok(source.to_string()),
+            Err(error) => Err(format!("{source}: {error}")),
+        })
+    }
+
+    /// What tells two sets of checks apart, the hashes of pinned secrets among it: for a keyed fingerprint only.
+    #[must_use]
+    pub fn fingerprinted(&self) -> String {
+        let Self {
+            pinned,
+            assertion,
+            headers_required,
+        } = self;
+        let pinned = pinned.as_ref().map(PinnedTokens::fingerprinted);
+        format!("{pinned:?} {assertion:?} {headers_required}")
     }
 }
 

@@ -62,7 +62,7 @@ pub(super) fn open_own(path: &Path, how: &OpenOptions) -> Result<File, TrailErro
     Ok(file)
 }
 
-fn only_ours(path: &Path, found: &fs::Metadata, wanted: u32) -> Result<(), TrailError> {
+pub(super) fn only_ours(path: &Path, found: &fs::Metadata, wanted: u32) -> Result<(), TrailError> {
     let agent = rustix::process::geteuid().as_raw();
     if found.uid() != agent {
         return Err(TrailError::WrongOwner {

@@ -44,6 +44,9 @@ struct Content {
     /// Entries are kept raw: a broken one for another registry is none of our business.
     #[serde(default)]
     auths: Option<HashMap<String, serde_json::Value>>,
+    /// For containers that the docker client makes.
+    #[serde(default)]
+    proxies: Option<HashMap<String, IgnoredAny>>,
 }
 
 /// One entry of `auths`. With a general helper Docker leaves empty ones behind.
@@ -104,6 +107,13 @@ impl ConfigFile {
             }
         };
         Ok(Some(Self { path, content }))
+    }
+
+    pub(super) fn has_proxies(&self) -> bool {
+        self.content
+            .proxies
+            .as_ref()
+            .is_some_and(|proxies| !proxies.is_empty())
     }
 
     pub(super) fn find(&self, registry: &str) -> Result<Found, CredentialsError> {

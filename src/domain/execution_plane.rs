@@ -20,7 +20,9 @@ pub enum AllowedPlanes {
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum PlaneError {
     /// The setting itself.
-    #[error("must be true, false or a comma list of plane names of [a-zA-Z0-9_.-]")]
+    #[error(
+        "must be true, false (in this spelling alone) or a comma list of plane names of [a-zA-Z0-9_.-]"
+    )]
     Setting,
     /// The plane of `runtime.env`.
     #[error(
@@ -36,13 +38,19 @@ impl AllowedPlanes {
     /// Parses the value of `ALLOW_EXECUTION_PLANE`.
     ///
     /// # Errors
-    /// An empty list or a name outside `[a-zA-Z0-9_.-]`.
+    /// An empty list, a name outside `[a-zA-Z0-9_.-]`, or a switch in another spelling (`TRUE`, `1`, `yes`).
     pub fn parse(text: &str) -> Result<Self, PlaneError> {
         match text {
             "true" => return Ok(Self::Any),
             "false" => return Ok(Self::Only(vec![PAPER.to_owned()])),
             _ => {}
         }
+        // A switch in another spelling is no name of a plane: it would then refuse every deploy.
+        let switch = |name: &str| {
+            ["true", "false", "yes", "no", "on", "off", "1", "0"]
+                .iter()
+                .any(|switch| name.eq_ignore_ascii_case(switch))
+        };
         let names: Vec<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
         let valid = |name: &String| {
             !name.is_empty()
@@ -50,7 +58,7 @@ impl AllowedPlanes {
                     .bytes()
                     .all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
         };
-        if names.iter().all(valid) {
+        if names.iter().all(valid) && !names.iter().any(|name| switch(name)) {
             Ok(Self::Only(names))
         } else {
             Err(PlaneError::Setting)
@@ -112,5 +120,22 @@ mod tests {
         );
         assert_eq!(AllowedPlanes::parse("a,,b"), Err(PlaneError::Setting));
         assert_eq!(AllowedPlanes::parse(""), Err(PlaneError::Setting));
+        for switch in [
+            "TRUE",
+            "False",
+            "1",
+            "0",
+            "yes",
+            "No",
+            "on",
+            "OFF",
+            "paper,true",
+        ] {
+            assert_eq!(
+                AllowedPlanes::parse(switch),
+                Err(PlaneError::Setting),
+                "{switch}"
+            );
+        }
     }
 }

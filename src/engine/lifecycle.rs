@@ -21,9 +21,9 @@ use crate::settings::{RestartPolicy, STOP_SLACK};
 /// How often a removal in progress is looked at; it mostly takes milliseconds.
 const REMOVAL_POLL: Duration = Duration::from_millis(50);
 /// Where the runtime finds its audit events.
-const AUDIT_EVENTS_TARGET: &str = "/var/lib/dreichor/audit-events";
+pub(super) const AUDIT_EVENTS_TARGET: &str = "/var/lib/dreichor/audit-events";
 /// Where the runtime finds its snapshots.
-const SNAPSHOTS_TARGET: &str = "/var/lib/dreichor/snapshots";
+pub(super) const SNAPSHOTS_TARGET: &str = "/var/lib/dreichor/snapshots";
 
 /// Proof that nothing held the name a moment ago.
 #[derive(Debug)]

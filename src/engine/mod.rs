@@ -10,6 +10,7 @@ mod events;
 mod images;
 mod lifecycle;
 mod observe;
+mod predecessor;
 mod pull;
 mod tls;
 

@@ -143,6 +143,13 @@ impl Engine {
     /// # Errors
     /// Any failure but "no such container"; an answer that cannot be read is never taken for absence.
     pub async fn inspect_name(&self) -> Result<Option<Observed>, EngineError> {
+        self.inspect_name_raw().await?.map(observed).transpose()
+    }
+
+    /// The same, in the engine's words.
+    pub(super) async fn inspect_name_raw(
+        &self,
+    ) -> Result<Option<ContainerInspectResponse>, EngineError> {
         let name = self.inner.name.as_str();
         let Some(found) = self.inspect_raw(name).await? else {
             return Ok(None);
@@ -152,7 +159,7 @@ impl Engine {
         if held.trim_start_matches('/') != name {
             return Ok(None);
         }
-        observed(found).map(Some)
+        Ok(Some(found))
     }
 
     /// Inspects one container by its full id.
@@ -227,5 +234,43 @@ fn status(status: Option<ContainerStateStatusEnum>) -> Result<ContainerStatus, E
         Some(ContainerStateStatusEnum::EXITED) => Ok(ContainerStatus::Exited),
         Some(ContainerStateStatusEnum::DEAD) => Ok(ContainerStatus::Dead),
         Some(ContainerStateStatusEnum::EMPTY) | None => Err(not_understood()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loop_of_clean_ends_is_kept_up_and_a_crash_loop_is_not_while_it_waits() {
+        let kept_up = |status, exit_code, oom_killed| {
+            let observed = Observed {
+                id: ContainerId("0".repeat(64)),
+                image: "r:1".to_owned(),
+                image_id: ImageId("sha256:0".to_owned()),
+                status,
+                started_at: Some("2026-01-01T00:00:00Z".to_owned()),
+                exit_code,
+                oom_killed,
+                restart_count: 3,
+                health: None,
+                operation: None,
+            };
+            observed.is_kept_up()
+        };
+        assert!(kept_up(ContainerStatus::Restarting, 0, false));
+        assert!(kept_up(ContainerStatus::Running, 0, false));
+        assert!(kept_up(ContainerStatus::Running, 1, false), "it executes");
+        assert!(!kept_up(ContainerStatus::Restarting, 1, false));
+        assert!(!kept_up(ContainerStatus::Restarting, 0, true));
+        for status in [
+            ContainerStatus::Created,
+            ContainerStatus::Paused,
+            ContainerStatus::Removing,
+            ContainerStatus::Exited,
+            ContainerStatus::Dead,
+        ] {
+            assert!(!kept_up(status, 0, false), "{status:?}");
+        }
     }
 }

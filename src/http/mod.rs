@@ -1,6 +1,6 @@
 //! The HTTP application: exactly three routes, exactly the contract's fields, every answer JSON.
 //!
-//! A request passes the [`guard`] (access, content type, its whole body), is parsed by its handler, handed to the agent
+//! A request passes the `guard` (access, content type, its whole body), is parsed by its handler, handed to the agent
 //! and answered. Nothing here knows Docker; everything the contract does not name is rejected. Two words are kept apart:
 //! a request is *denied* when the access check says no, and *rejected* when it is answered with an error before it
 //! became an operation, for whatever reason; each denied request is also a rejected one.
@@ -10,10 +10,10 @@
 //!
 //! | who | how long | bounded by |
 //! |---|---|---|
-//! | sends no whole head | [`HEAD_TIMEOUT`] | the server, with a bare 408 |
-//! | sends no whole body | [`body::TIMEOUT`] | the guard, with a 408 |
-//! | goes on sending behind its answer | [`DISCONNECT_TIMEOUT`] | the server |
-//! | does not read its answer | [`UNREAD_TIMEOUT`] | the kernel |
+//! | sends no whole head | 5 s (`HEAD_TIMEOUT`) | the server, with a bare 408 |
+//! | sends no whole body | 10 s (`body::TIMEOUT`) | the guard, with a 408 |
+//! | goes on sending behind its answer | 2 s (`DISCONNECT_TIMEOUT`) | the server |
+//! | does not read its answer | 30 s (`UNREAD_TIMEOUT`) | the kernel |
 //! | waits for its operation | the operation's budget | the operation |
 //!
 //! A client that closes its side has left: the server drops the handler and with it the receiver of the outcome. That

@@ -3,6 +3,8 @@
 //! Each floor of the house is handed its own small struct. Unknown variables are ignored.
 
 pub mod env_file;
+mod env_scan;
+pub mod names;
 mod reader;
 mod show;
 
@@ -15,7 +17,8 @@ use thiserror::Error;
 
 use crate::access::AccessSettings;
 use crate::domain::{AllowedPlanes, ContainerName, Environment, Repository};
-use reader::{Reader, absolute, directory};
+use env_file::CommentEscape;
+use reader::{Reader, absolute};
 
 /// Time that a stop may need past its grace: the engine's own SIGKILL can be slow (moby `kill.go`).
 pub const STOP_SLACK: Duration = Duration::from_secs(15);
@@ -25,6 +28,14 @@ pub const SWITCH_RESERVE: Duration = Duration::from_secs(10);
 const SHORTEST_PULL: Duration = Duration::from_secs(5);
 /// Cloudflare ends a request without an answer after 100 s: a budget past this could not be answered.
 const LONGEST_BUDGET_SECONDS: u64 = 95;
+/// Variables of the process that count where the settings file does not set them.
+const BEHIND_THE_FILE: [&str; 5] = [
+    "DOCKER_HOST",
+    "DOCKER_CONFIG",
+    "DOCKER_CERT_PATH",
+    "HOME",
+    "RUST_LOG",
+];
 /// Where the images of the contract come from.
 const DEFAULT_REPOSITORY: &str = "ghcr.io/ceerkle/dreichor-trading/runtime";
 
@@ -49,6 +60,8 @@ pub struct Settings {
     pub queue_capacity: usize,
     /// Audit trail, key and lock.
     pub state_directory: PathBuf,
+    /// `RUST_LOG`: what is logged; none means `info`.
+    pub log_filter: Option<String>,
 }
 
 /// What the runtime container is made of, all of it owned by the server.
@@ -177,25 +190,32 @@ impl OperationSettings {
 
 impl Settings {
     /// Reads an env file and nothing else: a stray variable of the shell has no say. Only where Docker
-    /// clients look (`DOCKER_HOST`, `DOCKER_CONFIG`, `DOCKER_CERT_PATH`, `HOME`) does the process's environment stand behind it.
+    /// clients look, and for what is logged, does the process's environment stand behind it.
     ///
     /// # Errors
     /// An unreadable file, or every problem of its variables.
     pub fn from_file(path: &Path) -> Result<Self, SettingsError> {
-        let problem = |message| {
-            SettingsError(vec![Problem {
-                variable: path.display().to_string(),
-                message,
-            }])
+        let problem = |message: String| Problem {
+            variable: path.display().to_string(),
+            message,
         };
-        let text = std::fs::read_to_string(path).map_err(|error| problem(error.to_string()))?;
-        let mut variables = env_file::parse(&text).map_err(problem)?;
-        for name in ["DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CERT_PATH", "HOME"] {
+        let refused = |message: String| SettingsError(vec![problem(message)]);
+        let bytes = env_file::read(path).map_err(|error| refused(error.to_string()))?;
+        // How a comment that ends in a backslash is read does not matter here: it is a problem.
+        let found = env_file::parse(&bytes, CommentEscape::EndsWithLine)
+            .map_err(|line| refused(line.to_string()))?;
+        let lines = found.problems.iter().filter(|line| {
+            let ours = |name: &String| names::NAMES.contains(&name.as_str());
+            line.variable.as_ref().is_none_or(ours)
+        });
+        let lines = lines.map(|line| problem(line.to_string())).collect();
+        let mut variables = found.variables;
+        for name in BEHIND_THE_FILE {
             if let (false, Ok(value)) = (variables.contains_key(name), std::env::var(name)) {
                 variables.insert(name.to_owned(), value);
             }
         }
-        Self::from_variables(variables)
+        Self::with_problems(variables, lines)
     }
 
     /// Reads the process's environment.
@@ -214,7 +234,27 @@ impl Settings {
     ///
     /// # Errors
     /// Every problem of its variables.
-    pub fn from_variables(mut variables: HashMap<String, String>) -> Result<Self, SettingsError> {
+    pub fn from_variables(variables: HashMap<String, String>) -> Result<Self, SettingsError> {
+        Self::with_problems(variables, Vec::new())
+    }
+
+    /// The same, with the problems that their source has already.
+    fn with_problems(
+        mut variables: HashMap<String, String>,
+        mut problems: Vec<Problem>,
+    ) -> Result<Self, SettingsError> {
+        let mut misspelled: Vec<Problem> = variables
+            .keys()
+            .filter_map(|name| {
+                let meant = names::misspelled_access(name)?;
+                Some(Problem {
+                    variable: name.escape_debug().to_string(),
+                    message: format!("is no setting of this agent; is it meant for {meant}?"),
+                })
+            })
+            .collect();
+        misspelled.sort_by(|one, other| one.variable.cmp(&other.variable));
+        problems.append(&mut misspelled);
         // The library takes names in any case; two that differ in it would win or lose by chance.
         variables.retain(|name, _| !name.bytes().any(|byte| byte.is_ascii_lowercase()));
         let source = config::Environment::default().source(Some(variables));
@@ -225,7 +265,7 @@ impl Settings {
                 message: error.to_string(),
             }])
         })?;
-        let mut reader = Reader::new(&built);
+        let mut reader = Reader::new(&built, problems);
         let environment = reader.required("ENVIRONMENT", str::parse::<Environment>);
         // The other variables are still checked: an operator mends them all in one go.
         let settings = Self::read(
@@ -248,6 +288,12 @@ impl Settings {
         let runtime = runtime(reader, environment, environment_known, &root);
         let access = access(reader);
         let operation = operation(reader);
+        if environment_known && environment == Environment::Prod && operation.allow_mutable_tags {
+            reader.problem(
+                "ALLOW_MUTABLE_TAGS",
+                "must be false in prod: a tag that ran is immutable",
+            );
+        }
         let port = reader.number("PORT", u64::from(environment.default_port()), 1..=65535);
         let engine = engine(reader);
         let status_max_age = reader.seconds("STATUS_MAX_AGE_SECONDS", 15, 2..=3600);
@@ -264,6 +310,7 @@ impl Settings {
             status_max_age,
             queue_capacity: usize::try_from(queue_capacity).ok()?,
             state_directory,
+            log_filter: reader.text("RUST_LOG"),
         })
     }
 }
@@ -296,8 +343,8 @@ fn runtime(
     reader
         .problems
         .retain(|problem| !problem.message.is_empty());
-    let audit_events = reader.required("AUDIT_EVENTS_PATH", directory);
-    let snapshots = reader.required("SNAPSHOTS_PATH", directory);
+    let audit_events = reader.required("AUDIT_EVENTS_PATH", absolute);
+    let snapshots = reader.required("SNAPSHOTS_PATH", absolute);
     if let (Some(one), Some(other)) = (&audit_events, &snapshots)
         && one == other
     {

@@ -12,11 +12,9 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(source: &'a config::Config) -> Self {
-        Self {
-            source,
-            problems: Vec::new(),
-        }
+    /// `problems` are those that the source of the variables has already.
+    pub(super) fn new(source: &'a config::Config, problems: Vec<Problem>) -> Self {
+        Self { source, problems }
     }
 
     /// The value of a variable as it is written, be it empty.
@@ -123,16 +121,6 @@ pub(super) fn absolute(text: &str) -> Result<PathBuf, &'static str> {
         Ok(path)
     } else {
         Err("must be an absolute path without ..")
-    }
-}
-
-/// An absolute path of a directory that exists.
-pub(super) fn directory(text: &str) -> Result<PathBuf, String> {
-    let path = absolute(text)?;
-    match std::fs::metadata(&path) {
-        Ok(meta) if meta.is_dir() => Ok(path),
-        Ok(_) => Err(format!("{} is not a directory", path.display())),
-        Err(error) => Err(format!("{}: {error}", path.display())),
     }
 }
 

@@ -1,75 +1,166 @@
-//! The effective settings as `check` prints them, secrets blanked.
+//! The effective settings as `check` prints them, secrets blanked, and as the trail's fingerprint covers them.
 
 use std::fmt;
+use std::path::Path;
 
-use super::{Confirm, Settings};
+use super::{Confirm, EngineSettings, OperationSettings, RuntimeSettings, Settings};
 
 impl fmt::Display for Settings {
-    /// One `VARIABLE=value` line a setting, in the order of the README.
+    /// One `VARIABLE=value` line a setting, in the order of the pages.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let runtime = &self.runtime;
-        let operation = &self.operation;
-        let confirm = match operation.confirm {
-            Confirm::Running => "running",
-            Confirm::Healthy => "healthy",
-        };
-        let path = |path: &std::path::Path| path.display().to_string();
-        let lines = [
-            ("ENVIRONMENT", self.environment.to_string()),
-            ("CONTAINER_NAME", runtime.container_name.to_string()),
-            ("PORT", self.port.to_string()),
-            ("AUDIT_EVENTS_PATH", path(&runtime.audit_events)),
-            ("SNAPSHOTS_PATH", path(&runtime.snapshots)),
-            ("ALLOW_EXECUTION_PLANE", runtime.allowed_planes.to_string()),
-            ("RUNTIME_ENV_FILE", path(&runtime.env_file)),
-            ("STATE_DIRECTORY", path(&self.state_directory)),
-            ("IMAGE_REPOSITORY", runtime.repository.as_str().to_owned()),
-            (
-                "DOCKER_HOST",
-                self.engine
-                    .docker_host
-                    .clone()
-                    .unwrap_or_else(|| "(default socket)".into()),
-            ),
-            (
-                "DOCKER_CONFIG",
-                self.engine
-                    .docker_config
-                    .as_deref()
-                    .map_or_else(|| "(none)".into(), path),
-            ),
-            ("RUNTIME_NETWORK", runtime.network.clone()),
-            (
-                "RUNTIME_RESTART_POLICY",
-                runtime.restart_policy.as_str().to_owned(),
-            ),
-            ("RUNTIME_INIT", runtime.init.to_string()),
-            (
-                "STOP_GRACE_SECONDS",
-                operation.stop_grace.as_secs().to_string(),
-            ),
-            (
-                "START_CONFIRMATION_SECONDS",
-                operation.start_confirmation.as_secs().to_string(),
-            ),
-            ("START_CONFIRMATION", confirm.to_owned()),
-            (
-                "OPERATION_BUDGET_SECONDS",
-                operation.budget.as_secs().to_string(),
-            ),
-            (
-                "STATUS_MAX_AGE_SECONDS",
-                self.status_max_age.as_secs().to_string(),
-            ),
-            ("QUEUE_CAPACITY", self.queue_capacity.to_string()),
-            (
-                "ALLOW_MUTABLE_TAGS",
-                operation.allow_mutable_tags.to_string(),
-            ),
-            ("CF_ACCESS_*", self.access.describe()),
-        ];
-        lines
+        self.lines()
             .iter()
             .try_for_each(|(variable, value)| writeln!(f, "{variable}={value}"))
+    }
+}
+
+impl Settings {
+    /// What tells two sets of settings apart, secrets among it: for a keyed fingerprint and for nothing else.
+    #[must_use]
+    pub fn fingerprinted(&self) -> String {
+        let docker_host = self.engine.docker_host.as_deref().unwrap_or_default();
+        format!("{self}{docker_host}\n{}", self.access.fingerprinted())
+    }
+
+    /// Taken apart to the last field, so that a new setting which is not shown does not compile.
+    fn lines(&self) -> Vec<(&'static str, String)> {
+        let Self {
+            environment,
+            port,
+            access,
+            runtime,
+            engine,
+            operation,
+            status_max_age,
+            queue_capacity,
+            state_directory,
+            log_filter,
+        } = self;
+        let mut lines = vec![
+            ("ENVIRONMENT", environment.to_string()),
+            ("PORT", port.to_string()),
+            ("STATE_DIRECTORY", path(state_directory)),
+        ];
+        lines.extend(runtime_lines(runtime));
+        lines.extend(engine_lines(engine));
+        lines.extend(operation_lines(operation));
+        lines.extend([
+            (
+                "STATUS_MAX_AGE_SECONDS",
+                status_max_age.as_secs().to_string(),
+            ),
+            ("QUEUE_CAPACITY", queue_capacity.to_string()),
+            ("CF_ACCESS_*", access.describe()),
+            (
+                "RUST_LOG",
+                log_filter.clone().unwrap_or_else(|| "info".into()),
+            ),
+        ]);
+        lines
+    }
+}
+
+fn path(path: &Path) -> String {
+    path.display().to_string()
+}
+
+fn runtime_lines(settings: &RuntimeSettings) -> [(&'static str, String); 9] {
+    let RuntimeSettings {
+        container_name,
+        repository,
+        audit_events,
+        snapshots,
+        env_file,
+        allowed_planes,
+        network,
+        restart_policy,
+        init,
+    } = settings;
+    [
+        ("CONTAINER_NAME", container_name.to_string()),
+        ("AUDIT_EVENTS_PATH", path(audit_events)),
+        ("SNAPSHOTS_PATH", path(snapshots)),
+        ("ALLOW_EXECUTION_PLANE", allowed_planes.to_string()),
+        ("RUNTIME_ENV_FILE", path(env_file)),
+        ("IMAGE_REPOSITORY", repository.as_str().to_owned()),
+        ("RUNTIME_NETWORK", network.clone()),
+        ("RUNTIME_RESTART_POLICY", restart_policy.as_str().to_owned()),
+        ("RUNTIME_INIT", init.to_string()),
+    ]
+}
+
+fn engine_lines(settings: &EngineSettings) -> [(&'static str, String); 3] {
+    let EngineSettings {
+        docker_host,
+        docker_config,
+        tls_directory,
+    } = settings;
+    let or_none =
+        |given: &Option<std::path::PathBuf>| given.as_deref().map_or("(none)".into(), path);
+    [
+        (
+            "DOCKER_HOST",
+            docker_host
+                .as_deref()
+                .map_or_else(|| "(default socket)".into(), without_password),
+        ),
+        ("DOCKER_CONFIG", or_none(docker_config)),
+        ("DOCKER_CERT_PATH", or_none(tls_directory)),
+    ]
+}
+
+fn operation_lines(settings: &OperationSettings) -> [(&'static str, String); 5] {
+    let OperationSettings {
+        stop_grace,
+        start_confirmation,
+        confirm,
+        budget,
+        allow_mutable_tags,
+    } = settings;
+    let confirm = match confirm {
+        Confirm::Running => "running",
+        Confirm::Healthy => "healthy",
+    };
+    [
+        ("STOP_GRACE_SECONDS", stop_grace.as_secs().to_string()),
+        (
+            "START_CONFIRMATION_SECONDS",
+            start_confirmation.as_secs().to_string(),
+        ),
+        ("START_CONFIRMATION", confirm.to_owned()),
+        ("OPERATION_BUDGET_SECONDS", budget.as_secs().to_string()),
+        ("ALLOW_MUTABLE_TAGS", allow_mutable_tags.to_string()),
+    ]
+}
+
+/// A URL without the user and password in it; everything up to the last `@` of the authority is theirs.
+fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    match authority.rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}://***@{host}{path}"),
+        None => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_password;
+
+    #[test]
+    fn an_engines_address_is_shown_without_its_password() {
+        for (url, shown) in [
+            ("unix:///var/run/docker.sock", "unix:///var/run/docker.sock"),
+            ("tcp://10.0.0.1:2375", "tcp://10.0.0.1:2375"),
+            (
+                "https://me:s3cret@host:2376/x@y",
+                "https://***@host:2376/x@y",
+            ),
+            ("tcp://me:p@ss@host:1", "tcp://***@host:1"),
+        ] {
+            assert_eq!(without_password(url), shown);
+        }
     }
 }

@@ -51,7 +51,7 @@ fn the_old_agents_file_is_enough() {
 fn every_problem_is_reported_at_once_by_its_variable() {
     let found = problems(&[
         ("CONTAINER_NAME", "dreichor-runtime-prod"),
-        ("AUDIT_EVENTS_PATH", "/no/such/directory"),
+        ("AUDIT_EVENTS_PATH", "no/absolute/path"),
         ("PORT", "0"),
         ("QUEUE_CAPACITY", "many"),
         ("START_CONFIRMATION", "perhaps"),
@@ -145,4 +145,84 @@ fn a_name_in_another_case_is_another_variable() {
         assert_eq!(settings.port, 4001);
         assert_eq!(settings.environment, Environment::Dev);
     }
+}
+
+#[test]
+fn a_directory_that_is_not_there_yet_does_not_end_the_agent() {
+    let settings = Settings::from_variables(variables(&[("AUDIT_EVENTS_PATH", "/no/such")]));
+    assert_eq!(
+        settings.expect("valid").runtime.audit_events,
+        Path::new("/no/such")
+    );
+}
+
+#[test]
+fn switches_are_true_and_false_and_nothing_else() {
+    for switch in ["TRUE", "False", "1", "0", "yes", "on", " true"] {
+        for variable in [
+            "ALLOW_EXECUTION_PLANE",
+            "ALLOW_MUTABLE_TAGS",
+            "RUNTIME_INIT",
+        ] {
+            if (variable, switch) != ("ALLOW_EXECUTION_PLANE", " true") {
+                assert_eq!(problems(&[(variable, switch)]), [variable], "{switch}");
+            }
+        }
+    }
+}
+
+#[test]
+fn mutable_tags_in_prod_are_refused_and_not_ignored() {
+    let prod = [
+        ("ENVIRONMENT", "prod"),
+        ("CONTAINER_NAME", "dreichor-runtime-prod"),
+        ("ALLOW_MUTABLE_TAGS", "true"),
+    ];
+    assert_eq!(problems(&prod), ["ALLOW_MUTABLE_TAGS"]);
+}
+
+#[test]
+fn a_misspelled_check_is_a_problem_and_not_an_unknown_variable() {
+    assert_eq!(
+        problems(&[("CF_ACCESS_AUDIENCE", "x"), ("CF_ACESS_AUD", "x")]),
+        ["CF_ACCESS_AUDIENCE", "CF_ACESS_AUD"]
+    );
+}
+
+#[test]
+fn the_fingerprint_covers_what_is_not_shown() {
+    let print = |extra: &[(&str, &str)]| {
+        let settings = Settings::from_variables(variables(extra)).expect("valid");
+        (settings.to_string(), settings.fingerprinted())
+    };
+    let pinned = |hash: &str| {
+        print(&[
+            ("CF_ACCESS_CLIENT_ID", "ci.access"),
+            ("CF_ACCESS_CLIENT_SECRET_SHA256", hash),
+        ])
+    };
+    let (one, other) = (pinned(&"ab".repeat(32)), pinned(&"cd".repeat(32)));
+    assert_eq!(one.0, other.0, "no hash is shown");
+    assert_ne!(one.1, other.1);
+    let host = |password: &str| print(&[("DOCKER_HOST", &format!("http://me:{password}@h:1"))]);
+    let (one, other) = (host("s3cret"), host("other"));
+    assert_eq!(one.0, other.0, "no password is shown");
+    assert_ne!(one.1, other.1);
+    assert!(
+        print(&[("DOCKER_CERT_PATH", "/certs")])
+            .0
+            .contains("DOCKER_CERT_PATH=/certs")
+    );
+}
+
+#[test]
+fn lines_of_the_file_that_are_not_what_they_seem_are_named() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let text = "ENVIRONMENT=dev # c\nexport PORT=3005\nNODE_ENV=x # y\nRUST_LOG=warn\n";
+    std::fs::write(file.path(), text).expect("written");
+    let error = Settings::from_file(file.path()).expect_err("refused");
+    let said = error.to_string();
+    assert!(said.contains("line 1 has a #"), "{said}");
+    assert!(said.contains("line 2 begins with export"), "{said}");
+    assert!(!said.contains("line 3"), "{said}");
 }

@@ -127,3 +127,140 @@ fn the_trail_of_a_deploy_is_shown_and_checked() {
     let checked = run(&["verify", &state]);
     assert_eq!(checked.status.code(), Some(1), "{}", text(&checked.stdout));
 }
+
+fn checked(world: &World) -> (Option<i32>, String, String) {
+    let file = world.env_file();
+    let output = run(&["check", "--env-file", &file.display().to_string()]);
+    (
+        output.status.code(),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
+}
+
+#[test]
+fn check_names_directories_that_are_not_there_and_a_database_that_is_not_named() {
+    let mut world = World::new(Kind::Fake);
+    world.set("AUDIT_EVENTS_PATH", "/no/such/directory");
+    world.write_runtime_env("EXECUTION_PLANE=paper\nDATABASE_URL=\n");
+    let (code, _, problems) = checked(&world);
+    assert_eq!(code, Some(1));
+    for part in [
+        "AUDIT_EVENTS_PATH /no/such/directory",
+        "DATABASE_URL is missing or empty",
+    ] {
+        assert!(problems.contains(part), "{part}: {problems}");
+    }
+}
+
+#[test]
+fn check_names_a_state_directory_that_serve_would_refuse() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = World::new(Kind::Fake);
+    let state = world.path("state");
+    std::fs::create_dir(&state).expect("made");
+    let mode = |mode| std::fs::set_permissions(&state, std::fs::Permissions::from_mode(mode));
+    mode(0o755).expect("set");
+    let (code, _, problems) = checked(&world);
+    assert_eq!(code, Some(1));
+    assert!(problems.contains("STATE_DIRECTORY"), "{problems}");
+    assert!(problems.contains("mode 0755"), "{problems}");
+    mode(0o700).expect("set");
+    assert_eq!(checked(&world).0, Some(0));
+    std::fs::write(state.join("environment"), "prod\n").expect("written");
+    let (code, _, problems) = checked(&world);
+    assert_eq!(code, Some(1));
+    assert!(
+        problems.contains("belongs to environment prod"),
+        "{problems}"
+    );
+}
+
+#[test]
+fn check_names_a_taken_port_unless_its_own_agent_has_it() {
+    let world = World::new(Kind::Fake);
+    let taken = std::net::TcpListener::bind(("127.0.0.1", world.port)).expect("bound");
+    let (code, _, problems) = checked(&world);
+    assert_eq!(code, Some(1));
+    assert!(problems.contains("PORT"), "{problems}");
+    drop(taken);
+    let _agent = world.agent();
+    let (code, said, problems) = checked(&world);
+    assert_eq!(code, Some(0), "{problems}");
+    assert!(said.contains("in use by the agent that runs"), "{said}");
+}
+
+#[test]
+fn check_names_a_key_set_that_cannot_be_fetched() {
+    let mut world = World::new(Kind::Fake);
+    world.set("CF_ACCESS_TEAM_DOMAIN", "x.cloudflareaccess.com");
+    world.set("CF_ACCESS_AUD", "aud");
+    world.set("CF_ACCESS_CERTS_URL", "http://127.0.0.1:1/certs");
+    let (code, _, problems) = checked(&world);
+    assert_eq!(code, Some(1));
+    assert!(problems.contains("http://127.0.0.1:1/certs"), "{problems}");
+}
+
+#[test]
+fn check_tells_what_of_dockers_configuration_is_not_handed_on() {
+    let world = World::new(Kind::Fake);
+    let proxies = r#"{"proxies":{"default":{"httpProxy":"http://me:s3cret@proxy:3128"}}}"#;
+    std::fs::write(world.path("docker/config.json"), proxies).expect("written");
+    let (code, said, problems) = checked(&world);
+    assert_eq!(code, Some(0), "{problems}");
+    assert!(said.contains("note: DOCKER_CONFIG sets proxies"), "{said}");
+    assert!(!said.contains("s3cret"), "{said}");
+}
+
+#[test]
+fn check_tells_how_the_container_of_the_old_agent_differs() {
+    for kind in [Kind::Fake, Kind::Real] {
+        let mut world = World::new(kind);
+        world.push("1.0.0", &["run"]);
+        world.foreign_container("1.0.0", "always");
+        world.set("RUNTIME_NETWORK", "none");
+        let (code, said, problems) = checked(&world);
+        assert_eq!(code, Some(0), "{problems}");
+        for part in [
+            "its network is host, and none is set here",
+            "its restart policy is always, and unless-stopped is set here",
+            "it has no bind at /var/lib/dreichor/snapshots",
+        ] {
+            assert!(said.contains(part), "{kind:?} {part}: {said}");
+        }
+    }
+}
+
+#[test]
+fn check_prints_one_variable_as_systemd_reads_it() {
+    let world = World::new(Kind::Fake);
+    let file = world.path("some.env");
+    std::fs::write(&file, "A='x'\"y\"\nexport B=1\n").expect("written");
+    let file = file.display().to_string();
+    let value = |name| {
+        let output = run(&["check", "--env-file", &file, "--variable", name]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    assert_eq!(value("A"), "xy\n");
+    assert_eq!(value("B"), "", "systemd drops the line");
+}
+
+#[test]
+fn rust_log_of_the_settings_file_takes_effect() {
+    let mut world = World::new(Kind::Fake);
+    world.set("RUST_LOG", "warn");
+    let file = world.env_file();
+    let agent = crate::harness::Agent::start(&file, world.port, &world.path("agent.log"), &[]);
+    assert_eq!(agent.status_answer().status, 200);
+    drop(agent);
+    let log = std::fs::read_to_string(world.path("agent.log")).expect("a log");
+    assert!(!log.contains("INFO"), "{log}");
+    world.set("RUST_LOG", "info");
+    let file = world.env_file();
+    let agent = crate::harness::Agent::start(&file, world.port, &world.path("agent.log"), &[]);
+    assert_eq!(agent.status_answer().status, 200);
+    drop(agent);
+    let log = std::fs::read_to_string(world.path("agent.log")).expect("a log");
+    assert!(log.contains("INFO"), "{log}");
+}

@@ -275,3 +275,32 @@ fn an_absent_engine_is_answered_503_and_found_when_it_comes() {
     fake.start_listening();
     agent.status_until(Duration::from_secs(10), |answer| answer.status == 200);
 }
+
+#[test]
+fn no_answer_may_be_kept_by_a_cache() {
+    let (world, agent) = world();
+    world.push("1.0.0", &["run"]);
+    let (deploy, huge) = (
+        json!({ "image": world.image("1.0.0") }).to_string(),
+        "x".repeat(16 * 1024 + 1),
+    );
+    let headers = contract_headers();
+    for (method, path, headers, body, code) in [
+        ("GET", "/v1/status", &headers[..], "", 200),
+        ("POST", "/v1/deploy", &headers, deploy.as_str(), 200),
+        ("POST", "/v1/stop", &headers, "", 200),
+        ("POST", "/v1/deploy", &headers, "{", 400),
+        ("GET", "/v1/status", &headers[2..], "", 401),
+        ("GET", "/v1/nothing", &headers, "", 404),
+        ("PUT", "/v1/stop", &headers, "", 405),
+        ("POST", "/v1/deploy", &headers, huge.as_str(), 413),
+        ("GET", "/v1/status", &headers[..2], "", 415),
+        ("POST", "/v1/deploy", &headers, r#"{"image":"x"}"#, 422),
+    ] {
+        let answer = agent.request(method, path, headers, body);
+        assert_eq!(answer.status, code, "{method} {path}: {}", answer.body);
+        let kept = answer.header("cache-control");
+        assert_eq!(kept, Some("no-store"), "{method} {path}");
+        assert_eq!(answer.header("connection"), Some("close"));
+    }
+}

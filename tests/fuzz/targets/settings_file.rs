@@ -3,24 +3,25 @@
 
 use std::collections::HashMap;
 
-use deploy_agent::settings::{Settings, env_file};
+use deploy_agent::settings::Settings;
+use deploy_agent::settings::env_file::{self, CommentEscape};
 
 /// A value that no message may repeat.
 const CANARY: &str = "canary-9f31c7";
 
 pub fn check(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else {
-        return;
-    };
-    match env_file::parse(text) {
-        Ok(variables) => taken(&variables),
-        Err(said) => assert!(
-            said.starts_with("line ") && said.is_ascii() && said.len() < 80,
-            "{said:?}"
-        ),
-    }
-    if let Err(said) = env_file::parse(&text.replace('=', CANARY)) {
-        assert!(!said.contains(CANARY), "{said}");
+    for escape in [CommentEscape::JoinsNextLine, CommentEscape::EndsWithLine] {
+        let lines = data.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let problems = match env_file::parse(data, escape) {
+            Ok(found) => {
+                taken(&found.variables);
+                found.problems
+            }
+            Err(refused) => vec![refused],
+        };
+        for problem in problems {
+            assert!((1..=lines).contains(&problem.line), "{problem:?}");
+        }
     }
 }
 
@@ -34,18 +35,21 @@ fn taken(variables: &HashMap<String, String>) {
             "{name:?}"
         );
     }
-    // In quotes a value is taken as it is, unless its end looks like a continued line.
-    let plain = |value: &str| !value.contains(['\n', '\r']) && !value.contains('\\');
-    let kept: HashMap<String, String> = variables
+    let again: String = variables
         .iter()
-        .filter(|(_, value)| plain(value))
-        .map(|(name, value)| (name.clone(), value.clone()))
+        .map(|(name, value)| {
+            let mut quoted = String::new();
+            for letter in value.chars() {
+                if matches!(letter, '"' | '\\' | '`' | '$') {
+                    quoted.push('\\');
+                }
+                quoted.push(letter);
+            }
+            format!("{name}=\"{quoted}\"\n")
+        })
         .collect();
-    let again: String = kept
-        .iter()
-        .map(|(name, value)| format!("{name}=\"{value}\"\n"))
-        .collect();
-    assert_eq!(env_file::parse(&again).expect("taken again"), kept);
+    let again = env_file::parse(again.as_bytes(), CommentEscape::EndsWithLine);
+    assert_eq!(&again.expect("taken again").variables, variables);
     // Every variable as it is, and one that is surely wrong: told by name, all at once.
     let mut settings = variables.clone();
     settings.insert("PORT".to_owned(), CANARY.to_owned());

@@ -125,6 +125,15 @@ impl Host {
         succeed("docker cp", &mut copy);
     }
 
+    /// Copies a file or directory of the host into a directory here.
+    pub fn fetch(&self, from: &str, into: &Path) {
+        let mut copy = Command::new("docker");
+        copy.arg("cp")
+            .arg(format!("{}:{from}", self.name))
+            .arg(into);
+        succeed("docker cp", &mut copy);
+    }
+
     pub fn write(&self, path: &str, text: &str) {
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), text).expect("written");

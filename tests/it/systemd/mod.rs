@@ -11,6 +11,7 @@ mod operations;
 mod package;
 mod registry;
 mod removal;
+mod settings_oracle;
 mod takeover;
 mod trouble;
 mod tunnel;

@@ -1,0 +1,110 @@
+//! The names of the settings, and what is so close to one that it must be meant for one.
+
+/// Every variable that the agent reads.
+pub const NAMES: [&str; 30] = [
+    "ENVIRONMENT",
+    "CONTAINER_NAME",
+    "AUDIT_EVENTS_PATH",
+    "SNAPSHOTS_PATH",
+    "ALLOW_EXECUTION_PLANE",
+    "PORT",
+    "RUNTIME_ENV_FILE",
+    "STATE_DIRECTORY",
+    "IMAGE_REPOSITORY",
+    "DOCKER_HOST",
+    "DOCKER_CONFIG",
+    "DOCKER_CERT_PATH",
+    "HOME",
+    "RUNTIME_NETWORK",
+    "RUNTIME_RESTART_POLICY",
+    "RUNTIME_INIT",
+    "STOP_GRACE_SECONDS",
+    "START_CONFIRMATION_SECONDS",
+    "START_CONFIRMATION",
+    "OPERATION_BUDGET_SECONDS",
+    "STATUS_MAX_AGE_SECONDS",
+    "QUEUE_CAPACITY",
+    "ALLOW_MUTABLE_TAGS",
+    "RUST_LOG",
+    "CF_ACCESS_CLIENT_ID",
+    "CF_ACCESS_CLIENT_SECRET_SHA256",
+    "CF_ACCESS_TEAM_DOMAIN",
+    "CF_ACCESS_AUD",
+    "CF_ACCESS_HEADERS",
+    "CF_ACCESS_CERTS_URL",
+];
+
+/// What the settings of the access checks begin with.
+const ACCESS: &str = "CF_ACCESS";
+/// So many letters wrong, missing or too many make a slip of the pen.
+const SLIP: usize = 2;
+
+/// The setting of an access check that this name must be meant for, or all of them if it only begins like one. A check
+/// that is silently off is worse than none, so that what looks like one of them is never ignored.
+#[must_use]
+pub fn misspelled_access(name: &str) -> Option<String> {
+    if NAMES.contains(&name) {
+        return None;
+    }
+    let upper = name.to_ascii_uppercase();
+    let mut checks = NAMES.iter().filter(|known| known.starts_with(ACCESS));
+    if let Some(close) = checks.clone().find(|known| distance(&upper, known) <= SLIP) {
+        return Some((*close).to_owned());
+    }
+    let begins = upper
+        .get(..ACCESS.len())
+        .is_some_and(|start| distance(start, ACCESS) <= 1);
+    begins.then(|| {
+        let all: Vec<&str> = checks.by_ref().copied().collect();
+        all.join(", ")
+    })
+}
+
+/// Levenshtein's: how many letters to change, take out or put in.
+fn distance(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (i, a) in one.bytes().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, b) in other.bytes().enumerate() {
+            let changed = diagonal + usize::from(a != b);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_in_the_name_of_a_check_is_found() {
+        for (name, meant) in [
+            ("CF_ACESS_AUD", "CF_ACCESS_AUD"),
+            ("CF_ACCESS_AUDIENCE", "CF_ACCESS_CLIENT_ID, "),
+            (
+                "CF_ACCESS_CLIENT_SECRET_SHA265",
+                "CF_ACCESS_CLIENT_SECRET_SHA256",
+            ),
+            ("CF_ACCESS_CLIENTID", "CF_ACCESS_CLIENT_ID"),
+            ("CF_ACCESS_CLIENT_SECRET", "CF_ACCESS_CLIENT_ID, "),
+            ("CFACCESS_TEAM_DOMAIN", "CF_ACCESS_TEAM_DOMAIN"),
+            ("cf_access_aud", "CF_ACCESS_AUD"),
+        ] {
+            let found = misspelled_access(name);
+            assert!(
+                found
+                    .as_deref()
+                    .is_some_and(|found| found.starts_with(meant)),
+                "{name}: {found:?}"
+            );
+        }
+        for name in NAMES
+            .into_iter()
+            .chain(["NODE_ENV", "CF_ZONE", "PATH", "CI"])
+        {
+            assert_eq!(misspelled_access(name), None, "{name}");
+        }
+    }
+}
