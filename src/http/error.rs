@@ -64,7 +64,7 @@ impl fmt::Display for ApiError {
                 "this connection has had its request; send one request a connection; nothing was changed",
             ),
             Self::ContentType => {
-                f.write_str("the header Content-Type must be application/json; nothing was changed")
+                f.write_str("add the header Content-Type: application/json, also to a request without a body; nothing was changed")
             }
             Self::NotFound => f.write_str(
                 "no such route; there are POST /v1/deploy, GET /v1/status and POST /v1/stop",

@@ -99,6 +99,7 @@ fn every_file_of_the_host_is_checked_by_some_test() {
         "debian/prerm",
         "dreichor-deploy-agent@.service",
         "install",
+        "moving.md",
         "network.conf",
         "settings/dev.env",
         "settings/prod.env",

@@ -30,6 +30,7 @@ mod host_files;
 mod hostile_http;
 mod http_codes;
 mod kills;
+mod moving;
 mod old_host;
 mod oracle;
 mod remote_engine;

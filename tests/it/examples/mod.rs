@@ -1,20 +1,39 @@
 //! Everything under `examples/` is run here as its reader would run it.
 
+/// Makes a test of each scenario for each runner.
+macro_rules! by_each_runner {
+    ($($name:ident),+ $(,)?) => {
+        mod by_hand {
+            use super::Runner;
+            $(#[test] fn $name() { super::$name(Runner::ByHand); })+
+        }
+        mod by_act {
+            use super::Runner;
+            $(#[test] fn $name() { super::$name(Runner::Act); })+
+        }
+    };
+}
+
+mod act;
+mod by_hand;
 mod operator;
-mod pipeline;
+mod runner;
 mod stub;
 mod workflow;
+mod workflow_answers;
+mod workflow_file;
+mod workflow_input;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::harness::{self, CLIENT_ID, CLIENT_SECRET, World};
+use crate::harness::{self, CLIENT_ID, CLIENT_SECRET, Runtime, World};
 
 /// What an example said, and whether it ended well.
 #[derive(Debug)]
-struct Said {
-    code: Option<i32>,
-    text: String,
+pub struct Said {
+    pub code: Option<i32>,
+    pub text: String,
 }
 
 fn root() -> &'static Path {
@@ -25,7 +44,8 @@ fn root() -> &'static Path {
 fn run(command: &mut Command, curl_log: &Path) -> Said {
     let bin = curl_that_logs(curl_log);
     let path = format!("{}:/usr/local/bin:/usr/bin:/bin", bin.display());
-    let output = command.env("PATH", path).output().expect("bash runs");
+    let output = command.env("PATH", path).output();
+    let output = output.expect("it starts; ./tests/run installs what tests call");
     let said = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&said).into_owned();
     let arguments = std::fs::read_to_string(curl_log).unwrap_or_default();
@@ -40,25 +60,34 @@ fn run(command: &mut Command, curl_log: &Path) -> Said {
 
 /// A directory with a `curl` that writes down its arguments before it is the real one.
 fn curl_that_logs(log: &Path) -> PathBuf {
-    use std::os::unix::fs::PermissionsExt;
     let bin = log.with_extension("bin");
-    std::fs::create_dir_all(&bin).expect("made");
     let script = format!(
         "#!/bin/sh\necho \"$@\" >>'{}'\nexec /usr/bin/curl \"$@\"\n",
         log.display()
     );
-    let curl = bin.join("curl");
-    std::fs::write(&curl, script).expect("written");
-    std::fs::set_permissions(&curl, PermissionsExt::from_mode(0o755)).expect("executable");
+    put_program(&bin, "curl", &script);
     bin
 }
 
-/// A world with two good images and what fails.
+fn put_program(bin: &Path, name: &str, script: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::create_dir_all(bin).expect("made");
+    let program = bin.join(name);
+    std::fs::write(&program, script).expect("written");
+    std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).expect("executable");
+}
+
+/// A world with two good images of a long-lived runtime.
 fn world(kind: harness::Kind) -> World {
-    let mut world = World::new(kind);
+    world_of(kind, Runtime::Serves)
+}
+
+/// The same with a runtime of this kind.
+fn world_of(kind: harness::Kind, runtime: Runtime) -> World {
+    let mut world = World::with_runtime(kind, runtime);
     world.set("START_CONFIRMATION_SECONDS", "0");
     for tag in ["1.0.0", "1.0.1"] {
-        world.push(tag, &["run"]);
+        world.push_runtime(tag);
     }
     world
 }

@@ -1,0 +1,59 @@
+//! Images that a pipeline sees refused, or answered with another code.
+
+use super::world;
+use crate::harness::Kind;
+
+#[test]
+fn a_runtime_that_crashes_inside_the_window_is_a_failed_deploy() {
+    let mut world = world(Kind::Real);
+    world.set("START_CONFIRMATION_SECONDS", "2");
+    world.push("2.0.0", &["crash-after", "300"]);
+    let agent = world.agent();
+    let answer = agent.deploy(&world.image("2.0.0"));
+    assert_eq!(answer.status, 500, "{}", answer.body);
+    assert_eq!(agent.status()["running"], false);
+    assert_eq!(world.shown()["State"]["Restarting"], false);
+}
+
+#[test]
+fn an_image_that_cannot_be_pulled_is_502_and_the_old_runtime_runs_on() {
+    let world = world(Kind::Fake);
+    let agent = world.agent();
+    assert_eq!(agent.deploy(&world.image("1.0.0")).status, 200);
+    let old = world.id();
+    let answer = agent.deploy(&world.image("9.9.9"));
+    assert_eq!(answer.status, 502, "{}", answer.body);
+    assert_eq!(world.id(), old);
+    assert_eq!(agent.status()["running"], true);
+}
+
+#[test]
+fn latest_in_prod_is_422() {
+    let mut world = world(Kind::Fake);
+    world.name = world.name.replace("-dev", "-prod");
+    let name = world.name.clone();
+    world.set("ENVIRONMENT", "prod");
+    world.set("CONTAINER_NAME", &name);
+    let answer = world.agent().deploy(&world.image("latest"));
+    assert_eq!(answer.status, 422, "{}", answer.body);
+}
+
+#[test]
+fn an_image_of_another_repository_is_422() {
+    let world = world(Kind::Fake);
+    let answer = world.agent().deploy("docker.io/library/alpine:3.20");
+    assert_eq!(answer.status, 422, "{}", answer.body);
+    assert!(world.events("operation_started").is_empty());
+}
+
+#[test]
+fn a_tag_that_was_moved_is_409() {
+    let mut world = world(Kind::Fake);
+    let agent = world.agent();
+    assert_eq!(agent.deploy(&world.image("1.0.0")).status, 200);
+    world.push("1.0.0", &["run", "moved"]);
+    assert_eq!(agent.deploy(&world.image("1.0.0")).status, 409);
+    drop(agent);
+    world.set("ALLOW_MUTABLE_TAGS", "true");
+    assert_eq!(world.agent().deploy(&world.image("1.0.0")).status, 200);
+}
