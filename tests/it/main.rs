@@ -1,4 +1,4 @@
-//! Integration tests: one crate, one harness; see `README.md`, section "Tests".
+//! Integration tests: one crate, one harness; see `tests/README.md`.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -33,6 +33,7 @@ mod kills;
 mod moving;
 mod old_host;
 mod oracle;
+mod pages;
 mod remote_engine;
 mod scenarios;
 mod soak;

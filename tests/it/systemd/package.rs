@@ -7,8 +7,8 @@ use std::sync::OnceLock;
 use super::image::succeed;
 
 /// What is installed first, and what it is upgraded to.
-pub const VERSION: &str = "0.1.0-1";
-pub const NEXT_VERSION: &str = "0.1.0-2";
+pub const VERSION: &str = "0.2.0-1";
+pub const NEXT_VERSION: &str = "0.2.0-2";
 
 /// The `.deb` of a version, made once.
 pub fn package(version: &str) -> PathBuf {
