@@ -94,6 +94,7 @@ const TUNNEL_UNIT: &str = "deploy/tunnel/dreichor-tunnel@.service";
 #[test]
 fn every_file_of_the_host_is_checked_by_some_test() {
     let known = [
+        "README.md",
         "debian/postinst",
         "debian/postrm",
         "debian/prerm",
@@ -390,7 +391,7 @@ fn the_tunnel_page_names_what_exists() {
         .filter(|word| word.starts_with("CF_ACCESS_") && !word.ends_with('_'))
     {
         assert!(
-            read("README.md").contains(variable)
+            read("deploy/README.md").contains(variable)
                 || read("deploy/settings/dev.env").contains(variable),
             "{variable}"
         );
