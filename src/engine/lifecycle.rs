@@ -66,15 +66,23 @@ impl ContainerSpec {
     /// What the server decides about the container, by name; the environment of the runtime is not among it.
     #[must_use]
     pub fn settings(&self) -> [(&'static str, String); 5] {
+        // To the last field, so that a new one which the fingerprint leaves out does not compile. The variables have a
+        // fingerprint of their own, and labels only say who made it.
+        let Self {
+            environment: _,
+            audit_events,
+            snapshots,
+            network,
+            restart_policy,
+            init,
+            labels: _,
+        } = self;
         [
-            ("AUDIT_EVENTS_PATH", self.audit_events.display().to_string()),
-            ("SNAPSHOTS_PATH", self.snapshots.display().to_string()),
-            ("RUNTIME_NETWORK", self.network.clone()),
-            (
-                "RUNTIME_RESTART_POLICY",
-                self.restart_policy.as_str().to_owned(),
-            ),
-            ("RUNTIME_INIT", self.init.to_string()),
+            ("AUDIT_EVENTS_PATH", audit_events.display().to_string()),
+            ("SNAPSHOTS_PATH", snapshots.display().to_string()),
+            ("RUNTIME_NETWORK", network.clone()),
+            ("RUNTIME_RESTART_POLICY", restart_policy.as_str().to_owned()),
+            ("RUNTIME_INIT", init.to_string()),
         ]
     }
 }
@@ -265,21 +273,30 @@ fn create_body(image: &PulledImage, spec: ContainerSpec) -> ContainerCreateBody 
         read_only: Some(false),
         ..Mount::default()
     };
+    let ContainerSpec {
+        environment,
+        audit_events,
+        snapshots,
+        network,
+        restart_policy,
+        init,
+        labels,
+    } = spec;
     ContainerCreateBody {
         image: Some(image.reference.as_str().to_owned()),
-        env: Some(spec.environment),
-        labels: Some(spec.labels),
+        env: Some(environment),
+        labels: Some(labels),
         host_config: Some(HostConfig {
             mounts: Some(vec![
-                bind(spec.audit_events, AUDIT_EVENTS_TARGET),
-                bind(spec.snapshots, SNAPSHOTS_TARGET),
+                bind(audit_events, AUDIT_EVENTS_TARGET),
+                bind(snapshots, SNAPSHOTS_TARGET),
             ]),
-            network_mode: Some(spec.network),
+            network_mode: Some(network),
             restart_policy: Some(EnginePolicy {
-                name: Some(policy(spec.restart_policy)),
+                name: Some(policy(restart_policy)),
                 maximum_retry_count: None,
             }),
-            init: Some(spec.init),
+            init: Some(init),
             ..HostConfig::default()
         }),
         ..ContainerCreateBody::default()

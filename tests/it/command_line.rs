@@ -264,3 +264,32 @@ fn rust_log_of_the_settings_file_takes_effect() {
     let log = std::fs::read_to_string(world.path("agent.log")).expect("a log");
     assert!(log.contains("INFO"), "{log}");
 }
+
+#[test]
+fn check_names_a_credential_helper_that_knows_nothing_of_its_registry() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = World::new(Kind::Fake);
+    let helper = world.path("docker-credential-empty");
+    let script = "#!/bin/sh\necho 'credentials not found in native keychain'\nexit 1\n";
+    std::fs::write(&helper, script).expect("written");
+    std::fs::set_permissions(&helper, std::fs::Permissions::from_mode(0o755)).expect("set");
+    let host = world.repository.split('/').next().expect("a host");
+    let config = format!("{{\"credHelpers\":{{\"{host}\":\"empty\"}}}}");
+    std::fs::write(world.path("docker/config.json"), config).expect("written");
+    let path = format!("{}:/usr/bin:/bin", world.directory.path().display());
+    let output = Command::new(env!("CARGO_BIN_EXE_deploy-agent"))
+        .args([
+            "check",
+            "--env-file",
+            &world.env_file().display().to_string(),
+        ])
+        .env_clear()
+        .env("PATH", path)
+        .output()
+        .expect("the agent runs");
+    let problems = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{problems}");
+    let expected =
+        format!("docker-credential-empty is configured for {host} and knows nothing of it");
+    assert!(problems.contains(&expected), "{problems}");
+}
