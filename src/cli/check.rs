@@ -1,22 +1,21 @@
 //! `deploy-agent check`: everything a deploy would need, looked at without touching anything.
 
-use crate::cli::SettingsSource;
+use super::source::SettingsSource;
 use crate::credentials::{HELPER_DEADLINE, RegistryCredentials};
 use crate::engine::Engine;
+use crate::exit::Exit;
 use crate::operation::{bind_source, read_env_file};
-use crate::serve::Ending;
 use crate::settings::Settings;
 
 /// Prints the effective settings, secrets blanked, then `ok` or every problem.
-#[must_use]
-pub fn run(source: &SettingsSource) -> Ending {
+pub(super) fn run(source: &SettingsSource) -> Exit {
     let settings = match source.settings() {
         Ok(settings) => settings,
         Err(error) => {
             for problem in &error.0 {
                 eprintln!("problem: {problem}");
             }
-            return Ending::Settings;
+            return Exit::Settings;
         }
     };
     print!("{settings}");
@@ -32,9 +31,9 @@ pub fn run(source: &SettingsSource) -> Ending {
     }
     if problems.is_empty() {
         println!("ok: a deploy would find everything it needs");
-        Ending::Good
+        Exit::Ok
     } else {
-        Ending::Failed
+        Exit::Failed
     }
 }
 
