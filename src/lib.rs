@@ -4,7 +4,7 @@
 //!
 //! | floor | room |
 //! |---|---|
-//! | wiring | `main.rs` arguments to exit code, [`cli`] the command line, [`serve`] the running agent, [`check`] the settings check, [`logging`] |
+//! | wiring | `main.rs` arguments to exit code, [`cli`] the command line, a file a command, [`exit`] the exit codes, [`logging`] |
 //! | face | [`http`] three routes, guarded, parsed, answered; [`access`] who may ask |
 //! | handle | [`agent`] submit, status, drain |
 //! | order | [`actor`] the `ContainerActor`: one operation after the other; [`systemd`] what the manager is told |
@@ -20,18 +20,16 @@ pub mod access;
 pub mod actor;
 pub mod agent;
 pub mod audit;
-pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod credentials;
 pub mod domain;
 pub mod engine;
+pub mod exit;
 pub mod history;
 pub mod http;
 pub mod logging;
 pub mod operation;
-pub mod prune;
-pub mod serve;
 pub mod settings;
 pub mod systemd;
 pub mod view;

@@ -5,26 +5,40 @@
 
 use std::time::Instant;
 
+use clap::Args;
+
+use super::source::SettingsSource;
 use crate::audit::{
     Event, ImagePruned, OpenOptions, OperationEnded, OperationKind, OperationStarted, Outcome,
     ROTATE_AT, Requester, RuntimeState, Trail, TrailError,
 };
-use crate::cli::PruneArguments;
 use crate::engine::{Engine, StoredImage};
+use crate::exit::Exit;
 use crate::operation::record_interrupted;
-use crate::serve::Ending;
 use crate::settings::Settings;
 
+/// What `prune` removes.
+#[derive(Debug, Args)]
+pub(super) struct PruneArguments {
+    #[command(flatten)]
+    source: SettingsSource,
+    /// How many of the images that ran last are kept, besides those in use
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    keep: usize,
+    /// Remove them; without it they are only listed
+    #[arg(long)]
+    yes: bool,
+}
+
 /// Lists, and with `--yes` removes.
-#[must_use]
-pub fn run(arguments: &PruneArguments) -> Ending {
+pub(super) fn run(arguments: &PruneArguments) -> Exit {
     let settings = match arguments.source.settings() {
         Ok(settings) => settings,
         Err(error) => {
             for problem in &error.0 {
                 eprintln!("problem: {problem}");
             }
-            return Ending::Settings;
+            return Exit::Settings;
         }
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -33,12 +47,12 @@ pub fn run(arguments: &PruneArguments) -> Ending {
     let pruned = match runtime {
         Ok(runtime) => runtime.block_on(prune(&settings, arguments)),
         Err(error) => Err((
-            Ending::Failed,
+            Exit::Failed,
             format!("the async runtime cannot be started: {error}"),
         )),
     };
     match pruned {
-        Ok(()) => Ending::Good,
+        Ok(()) => Exit::Ok,
         Err((ending, problem)) => {
             eprintln!("{problem}");
             ending
@@ -46,10 +60,10 @@ pub fn run(arguments: &PruneArguments) -> Ending {
     }
 }
 
-type Failed = (Ending, String);
+type Failed = (Exit, String);
 
 async fn prune(settings: &Settings, arguments: &PruneArguments) -> Result<(), Failed> {
-    let failed = |problem: String| (Ending::Failed, problem);
+    let failed = |problem: String| (Exit::Failed, problem);
     let (trail, opened) = Trail::open(OpenOptions {
         state_directory: settings.state_directory.clone(),
         environment: settings.environment.as_str().to_owned(),
@@ -58,7 +72,7 @@ async fn prune(settings: &Settings, arguments: &PruneArguments) -> Result<(), Fa
     })
     .map_err(|error| match error {
         TrailError::Locked(_) => (
-            Ending::Locked,
+            Exit::Locked,
             format!("{error}: stop it first; the runtime container stays as it is"),
         ),
         error => failed(error.to_string()),

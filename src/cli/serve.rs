@@ -1,20 +1,20 @@
 //! `deploy-agent serve`: puts the parts together, owns the signals, drains, and says how it ended.
 
 use std::net::{Ipv4Addr, TcpListener};
-use std::process::ExitCode;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
+use super::source::SettingsSource;
 use crate::access::{Access, AccessSettings, run_key_refresher};
 use crate::agent::Agent;
 use crate::audit::{
     AgentStopped, Event, Fingerprinter, OpenOptions, Opened, ROTATE_AT, Trail, TrailError,
 };
-use crate::cli::SettingsSource;
 use crate::domain::Environment;
 use crate::engine::Engine;
+use crate::exit::Exit;
 use crate::logging;
 use crate::operation::{Context, record_interrupted};
 use crate::settings::Settings;
@@ -22,44 +22,16 @@ use crate::systemd::{self, Heartbeat};
 use crate::view;
 use crate::watcher::Watcher;
 
-/// How a command ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
-    /// As it should.
-    Good,
-    /// A problem was found, or the agent could not do its work.
-    Failed,
-    /// The settings are wrong: `EX_CONFIG` of sysexits(3); systemd does not restart it.
-    Settings,
-    /// A part of the agent died: `EX_SOFTWARE`; systemd restarts it.
-    Broken,
-    /// Another agent of this environment runs: `EX_TEMPFAIL`.
-    Locked,
-}
-
-impl From<Ending> for ExitCode {
-    fn from(ending: Ending) -> Self {
-        Self::from(match ending {
-            Ending::Good => 0,
-            Ending::Failed => 1,
-            Ending::Broken => 70,
-            Ending::Locked => 75,
-            Ending::Settings => 78,
-        })
-    }
-}
-
 /// Past the budget, for writing answers to clients that read slowly.
 const ANSWER_SLACK: Duration = Duration::from_secs(5);
 /// For answering the clients of a dead actor before the process ends.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
 /// Runs until SIGTERM, SIGINT, or until a part of it dies.
-#[must_use]
-pub fn run(source: &SettingsSource) -> Ending {
+pub(super) fn run(source: &SettingsSource) -> Exit {
     let settings = source.settings();
     // What the settings ask to be logged counts from the first line on; without any, the process's own RUST_LOG.
-    crate::logging::start(match &settings {
+    logging::start(match &settings {
         Ok(settings) => settings.log_filter.clone(),
         Err(_) => std::env::var("RUST_LOG").ok(),
     });
@@ -69,7 +41,7 @@ pub fn run(source: &SettingsSource) -> Ending {
             for problem in &error.0 {
                 log::error!("setting {problem}");
             }
-            return Ending::Settings;
+            return Exit::Settings;
         }
     };
     keep_secrets_out_of_cores();
@@ -105,16 +77,16 @@ fn use_every_descriptor() {
     }
 }
 
-async fn serve(settings: Settings) -> Ending {
+async fn serve(settings: Settings) -> Exit {
     let (trail, opened, fingerprinter) = match open_trail(&settings) {
         Ok(opened) => opened,
-        Err(ending) => return ending,
+        Err(exit) => return exit,
     };
     let listener = match TcpListener::bind((Ipv4Addr::LOCALHOST, settings.port)) {
         Ok(listener) => listener,
         Err(error) => {
             log::error!("127.0.0.1:{} cannot be listened on: {error}", settings.port);
-            return Ending::Failed;
+            return Exit::Failed;
         }
     };
     let (mut terminate, mut interrupt) = match (
@@ -124,7 +96,7 @@ async fn serve(settings: Settings) -> Ending {
         (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
         (Err(error), _) | (_, Err(error)) => {
             log::error!("signals cannot be received: {error}");
-            return Ending::Failed;
+            return Exit::Failed;
         }
     };
     say_what_is_checked(&settings);
@@ -176,7 +148,7 @@ async fn serve(settings: Settings) -> Ending {
         Ok(server) => server,
         Err(error) => {
             log::error!("the HTTP server could not be started: {error}");
-            return Ending::Failed;
+            return Exit::Failed;
         }
     };
     let front = server.handle();
@@ -193,17 +165,17 @@ async fn serve(settings: Settings) -> Ending {
         name = asked_to_end(&mut terminate, &mut interrupt) => {
             log::info!("{name}: nothing more is admitted; the running operation ends first; the runtime container is left as it is");
             tokio::select! {
-                () = agent.drain() => (Ending::Good, name),
+                () = agent.drain() => (Exit::Ok, name),
                 never = systemd::stopping() => never,
             }
         }
         ending = died(dead) => (ending, "the container actor died"),
         _ = &mut served => {
             log::error!("the HTTP server ended by itself");
-            (Ending::Broken, "the HTTP server ended by itself")
+            (Exit::Broken, "the HTTP server ended by itself")
         }
     };
-    let graceful = ending == Ending::Good;
+    let graceful = ending == Exit::Ok;
     let limit = if graceful {
         budget + ANSWER_SLACK
     } else {
@@ -231,14 +203,14 @@ async fn asked_to_end(terminate: &mut Signal, interrupt: &mut Signal) -> &'stati
     }
 }
 
-async fn died(dead: oneshot::Receiver<()>) -> Ending {
+async fn died(dead: oneshot::Receiver<()>) -> Exit {
     // The sender lives in the actor and never sends: any end of the channel is the actor's.
     drop(dead.await);
     log::error!("the container actor died; the process ends, to be started again");
-    Ending::Broken
+    Exit::Broken
 }
 
-fn open_trail(settings: &Settings) -> Result<(Trail, Opened, Fingerprinter), Ending> {
+fn open_trail(settings: &Settings) -> Result<(Trail, Opened, Fingerprinter), Exit> {
     let options = OpenOptions {
         state_directory: settings.state_directory.clone(),
         environment: settings.environment.as_str().to_owned(),
@@ -251,9 +223,9 @@ fn open_trail(settings: &Settings) -> Result<(Trail, Opened, Fingerprinter), End
             settings.state_directory.display()
         );
         if matches!(error, TrailError::Locked(_)) {
-            Ending::Locked
+            Exit::Locked
         } else {
-            Ending::Failed
+            Exit::Failed
         }
     })?;
     let fingerprinter = Fingerprinter::open(&settings.state_directory).map_err(|error| {
@@ -261,7 +233,7 @@ fn open_trail(settings: &Settings) -> Result<(Trail, Opened, Fingerprinter), End
             "STATE_DIRECTORY {}: {error}",
             settings.state_directory.display()
         );
-        Ending::Failed
+        Exit::Failed
     })?;
     let (trail, opened) = opened;
     if let Some(torn) = &opened.torn {

@@ -5,17 +5,30 @@
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
 
+use clap::Args;
+
+use super::source::SettingsSource;
 use crate::audit::{Occupancy, TrailError, examine};
-use crate::cli::CheckArguments;
 use crate::credentials::{HELPER_DEADLINE, RegistryCredentials};
 use crate::engine::{Engine, EngineError};
+use crate::exit::Exit;
 use crate::operation::{bind_source, read_env_file};
-use crate::serve::Ending;
 use crate::settings::Settings;
 use crate::settings::env_file::{self, CommentEscape};
 
 /// The most that fetching the key set may take.
 const KEYS_DEADLINE: Duration = Duration::from_secs(10);
+
+/// What `check` looks at.
+#[derive(Debug, Args)]
+pub(super) struct CheckArguments {
+    /// Where the settings come from.
+    #[command(flatten)]
+    source: SettingsSource,
+    /// Only print this variable of the settings file as systemd reads it, nothing if it is not set
+    #[arg(long, value_name = "NAME")]
+    variable: Option<String>,
+}
 
 /// What was found.
 #[derive(Default)]
@@ -33,8 +46,7 @@ impl Findings {
 }
 
 /// Prints the effective settings, secrets blanked, then every note, and `ok` or every problem.
-#[must_use]
-pub fn run(arguments: &CheckArguments) -> Ending {
+pub(super) fn run(arguments: &CheckArguments) -> Exit {
     if let Some(name) = &arguments.variable {
         return print_variable(arguments, name);
     }
@@ -44,7 +56,7 @@ pub fn run(arguments: &CheckArguments) -> Ending {
             for problem in &error.0 {
                 eprintln!("problem: {problem}");
             }
-            return Ending::Settings;
+            return Exit::Settings;
         }
     };
     print!("{settings}");
@@ -66,18 +78,18 @@ pub fn run(arguments: &CheckArguments) -> Ending {
     }
     if found.problems.is_empty() {
         println!("ok: a deploy would find everything it needs");
-        Ending::Good
+        Exit::Ok
     } else {
-        Ending::Failed
+        Exit::Failed
     }
 }
 
 /// One variable of the file as systemd reads it, for scripts; nothing if it is not set. Whether the settings as a whole
 /// are right does not matter here.
-fn print_variable(arguments: &CheckArguments, name: &str) -> Ending {
+fn print_variable(arguments: &CheckArguments, name: &str) -> Exit {
     let Some(path) = &arguments.source.env_file else {
         eprintln!("--variable needs --env-file");
-        return Ending::Failed;
+        return Exit::Failed;
     };
     let read = env_file::read(path).map_err(|error| error.to_string());
     let found = read.and_then(|bytes| {
@@ -88,11 +100,11 @@ fn print_variable(arguments: &CheckArguments, name: &str) -> Ending {
             if let Some(value) = found.variables.get(name) {
                 println!("{value}");
             }
-            Ending::Good
+            Exit::Ok
         }
         Err(problem) => {
             eprintln!("problem: {} {problem}", path.display());
-            Ending::Failed
+            Exit::Failed
         }
     }
 }
