@@ -2,7 +2,7 @@
 //!
 //! It sees what its own user sees, in its own sandbox: on a host `dreichor-deploy-agent-setup check` runs it as the unit's.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use clap::Args;
@@ -18,6 +18,9 @@ use crate::settings::env_file::{self, CommentEscape};
 
 /// The most that fetching the key set may take.
 const KEYS_DEADLINE: Duration = Duration::from_secs(10);
+
+/// The most that asking for a listener may take.
+const PORT_DEADLINE: Duration = Duration::from_secs(1);
 
 /// What `check` looks at.
 #[derive(Debug, Args)]
@@ -234,18 +237,19 @@ fn state_directory(settings: &Settings, found: &mut Findings) -> Option<Occupanc
     }
 }
 
+/// Asks whether somebody listens, and never listens itself: an agent that starts at this moment would find it taken.
 fn port(settings: &Settings, occupancy: Option<Occupancy>) -> Result<(), String> {
     let port = settings.port;
-    match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
-        Ok(_) => Ok(()),
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    match TcpStream::connect_timeout(&address, PORT_DEADLINE) {
+        Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => Ok(()),
         // Whose directory is in use runs, and then the port is its own.
-        Err(error)
-            if error.kind() == std::io::ErrorKind::AddrInUse
-                && !matches!(occupancy, Some(Occupancy::Free | Occupancy::Missing)) =>
-        {
+        _ if !matches!(occupancy, Some(Occupancy::Free | Occupancy::Missing)) => {
             println!("port {port}: in use by the agent that runs");
             Ok(())
         }
-        Err(error) => Err(format!("PORT {port} cannot be listened on: {error}")),
+        Ok(_) | Err(_) => Err(format!(
+            "PORT {port} is taken: something else listens on {address}"
+        )),
     }
 }

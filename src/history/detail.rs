@@ -2,14 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use super::lines::rename;
 use super::operation::Entry;
-
-/// Gives a field another name.
-pub(super) fn rename(all: &mut Map<String, Value>, from: &str, to: &str) {
-    if let Some(value) = all.remove(from) {
-        all.insert(to.to_owned(), value);
-    }
-}
 
 impl Entry {
     pub(super) fn insert(&mut self, name: &str, value: Value) {

@@ -5,6 +5,8 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use serde_json::{Map, Value};
+
 use crate::audit::{NEWEST, TrailFile, TrailFiles, is_at};
 
 const BUFFER: usize = 256 * 1024;
@@ -95,5 +97,12 @@ impl Lines {
 
     pub(super) fn unreadable(&self) -> u64 {
         self.unreadable
+    }
+}
+
+/// Gives a field another name.
+pub(super) fn rename(all: &mut Map<String, Value>, from: &str, to: &str) {
+    if let Some(value) = all.remove(from) {
+        all.insert(to.to_owned(), value);
     }
 }

@@ -8,20 +8,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Read};
 use std::path::Path;
 
+pub use super::env_scan::CommentEscape;
 use super::env_scan::{Assignment, Scanner, Statement, Traits};
 
 /// More than any settings file has, and less than the kernel takes for an environment.
 pub const LARGEST: usize = 1024 * 1024;
-
-/// What a backslash at the end of a comment does. Such a comment is a problem in any case: an upgrade of systemd would
-/// change what the file says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CommentEscape {
-    /// The next line belongs to the comment: systemd before 254.
-    JoinsNextLine,
-    /// Nothing: systemd from 254 on.
-    EndsWithLine,
-}
 
 /// A settings file as systemd takes it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

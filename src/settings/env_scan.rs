@@ -1,6 +1,14 @@
 //! The state machine behind [`super::env_file`]: bytes to assignments, state for state as systemd goes through them.
 
-use super::env_file::CommentEscape;
+/// What a backslash at the end of a comment does. Such a comment is a problem in any case: an upgrade of systemd would
+/// change what the file says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CommentEscape {
+    /// The next line belongs to the comment: systemd before 254.
+    JoinsNextLine,
+    /// Nothing: systemd from 254 on.
+    EndsWithLine,
+}
 
 /// One thing the file says, with the line it begins in, counted from 1.
 pub(super) enum Statement {
