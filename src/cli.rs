@@ -20,7 +20,7 @@ use verify::VerifyArguments;
 
 /// The deploy agent of Dreichor: the only component that starts, stops or replaces the runtime container.
 #[derive(Debug, Parser)]
-#[command(name = "deploy-agent", version)]
+#[command(name = "deploy-agent", version = crate::VERSION)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]

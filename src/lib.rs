@@ -35,5 +35,6 @@ pub mod systemd;
 pub mod view;
 pub mod watcher;
 
-/// This agent's version.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// This agent's version with the commit it was built from (`0.1.0+0123456789ab`), as records, labels and `--version`
+/// have it; without a commit where there was no git checkout.
+pub const VERSION: &str = env!("DEPLOY_AGENT_VERSION");

@@ -292,4 +292,24 @@ fn check_names_a_credential_helper_that_knows_nothing_of_its_registry() {
     let expected =
         format!("docker-credential-empty is configured for {host} and knows nothing of it");
     assert!(problems.contains(&expected), "{problems}");
+
+#[test]
+fn the_version_carries_the_commit_it_was_built_from() {
+    let said = text(&run(&["--version"]).stdout);
+    assert_eq!(
+        said.trim_end(),
+        format!("deploy-agent {}", deploy_agent::VERSION)
+    );
+    let package = env!("CARGO_PKG_VERSION");
+    let mut git = Command::new("git");
+    git.args(["rev-parse", "--short=12", "HEAD"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"));
+    let expected = match git.output() {
+        Ok(output) if output.status.success() => {
+            format!("{package}+{}", text(&output.stdout).trim_end())
+        }
+        // An archive without a repository has no commit to tell.
+        _ => package.to_owned(),
+    };
+    assert_eq!(deploy_agent::VERSION, expected);
 }

@@ -88,7 +88,7 @@ fn the_container_is_made_of_what_the_server_owns(mut world: World) {
     assert_eq!(labels["dreichor.deploy-agent.environment"], "dev");
     assert_eq!(
         labels["dreichor.deploy-agent.version"],
-        env!("CARGO_PKG_VERSION")
+        deploy_agent::VERSION
     );
     let operation = &world.last_outcome()["operation"];
     assert_eq!(labels["dreichor.deploy-agent.operation"], *operation);
