@@ -292,6 +292,7 @@ fn check_names_a_credential_helper_that_knows_nothing_of_its_registry() {
     let expected =
         format!("docker-credential-empty is configured for {host} and knows nothing of it");
     assert!(problems.contains(&expected), "{problems}");
+}
 
 #[test]
 fn the_version_carries_the_commit_it_was_built_from() {
