@@ -1,6 +1,13 @@
 //! The house stands as `lib.rs` draws it: foreign crates stay in their rooms, and the files stay readable.
 
+mod fixtures;
+mod imports;
+mod scan;
+mod tokens;
+
 use std::path::{Path, PathBuf};
+
+use imports::Imports;
 
 fn sources(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -42,7 +49,10 @@ fn foreign_crates_stay_in_their_rooms() {
     for (word, rooms) in [
         ("bollard::", &["engine/"][..]),
         ("actix_web::", &["http/"]),
-        ("actix::", &["actor.rs", "agent.rs", "cli/serve.rs"]),
+        (
+            "actix::",
+            &["actor.rs", "agent.rs", "serve.rs", "cli/serve.rs"],
+        ),
         ("sd_notify::", &["systemd.rs"]),
         ("clap::", &["cli.rs", "cli/", "main.rs"]),
         ("jsonwebtoken::", &["access/"]),
@@ -58,54 +68,114 @@ fn foreign_crates_stay_in_their_rooms() {
     }
 }
 
+/// The house, from the roof down: a row imports from the rows below it, and never from its own but for its own files.
+/// The leaves, `access` and `audit`, import from the last row at most.
+const LAYERS: [&[&str]; 16] = [
+    &["main"],
+    &["lib"],
+    &["cli"],
+    &["check", "prune", "serve"],
+    &["http", "local"],
+    &["agent"],
+    &["actor"],
+    &["systemd"],
+    &["operation"],
+    &["runtime", "watcher"],
+    &["look"],
+    &["view"],
+    &["engine", "history", "logging"],
+    &["credentials", "settings"],
+    &["audit", "access"],
+    &["clock", "domain", "exit"],
+];
+/// They know nothing of the rest; the domain's words are everybody's.
+const LEAVES: [&str; 2] = ["access", "audit"];
+
+/// The module below the root that a file belongs to.
+fn module(file: &str) -> &str {
+    file.split(['/', '.']).next().expect("a name")
+}
+
+fn layer(module: &str) -> usize {
+    LAYERS
+        .iter()
+        .position(|row| row.contains(&module))
+        .unwrap_or_else(|| panic!("{module} is in no layer: give it one"))
+}
+
+fn imports() -> Imports {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let files: Vec<(String, String)> = sources(&root)
+        .into_iter()
+        .map(|path| {
+            let text = std::fs::read_to_string(&path).expect("text");
+            let name = path.strip_prefix(&root).expect("below");
+            (name.display().to_string(), text)
+        })
+        .collect();
+    Imports::read(files.iter().map(|(file, text)| (&file[..], &text[..])))
+}
+
 #[test]
 fn imports_go_down_only() {
-    let above = [
-        (
-            "domain/",
-            &[
-                "crate::engine",
-                "crate::operation",
-                "crate::actor",
-                "crate::agent",
-                "crate::http",
-                "crate::audit",
-                "crate::settings",
-            ][..],
-        ),
-        (
-            "engine/",
-            &[
-                "crate::operation",
-                "crate::actor",
-                "crate::agent",
-                "crate::http",
-                "crate::audit",
-            ],
-        ),
-        (
-            "audit/",
-            &[
-                "crate::engine",
-                "crate::operation",
-                "crate::actor",
-                "crate::agent",
-                "crate::http",
-            ],
-        ),
-        (
-            "operation/",
-            &["crate::actor", "crate::agent", "crate::http", "crate::cli"],
-        ),
-        ("actor.rs", &["crate::agent", "crate::http", "crate::cli"]),
-        ("agent.rs", &["crate::http", "crate::cli"]),
-        ("http/", &["crate::cli"]),
-    ];
-    for (room, forbidden) in above {
-        for word in forbidden {
-            let users = users_of(word);
-            let wrong: Vec<_> = users.iter().filter(|user| user.starts_with(room)).collect();
-            assert!(wrong.is_empty(), "{word} is above {wrong:?}");
+    let mut wrong = Vec::new();
+    for (file, imported) in &imports().of {
+        let from = module(file);
+        for other in imported.iter().filter(|other| module(other) != from) {
+            let to = module(other);
+            let leaf = LEAVES.contains(&from) && layer(to) + 1 != LAYERS.len();
+            if layer(to) <= layer(from) && to != "lib" || leaf {
+                wrong.push(format!("{file} imports {other}"));
+            }
         }
     }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Circles that are still there, by the files in them. A new one fails, a file more in one of these too; whoever breaks
+/// one takes it out of here.
+const KNOWN_CIRCLES: [&[&str]; 6] = [
+    &[
+        "audit/chain.rs",
+        "audit/ledger.rs",
+        "audit/recovery.rs",
+        "audit/stamp.rs",
+        "audit/state.rs",
+        "audit/trail.rs",
+        "audit/verify.rs",
+        "audit/walk.rs",
+        "audit/writer.rs",
+    ],
+    &[
+        "operation/deploy.rs",
+        "operation/record.rs",
+        "operation/run.rs",
+        "operation/stop.rs",
+    ],
+    &["operation/failure.rs", "operation/mod.rs"],
+    &[
+        "credentials.rs",
+        "credentials/config_file.rs",
+        "credentials/helper.rs",
+    ],
+    &["http/guard.rs", "http/handlers.rs", "http/mod.rs"],
+    &["settings/mod.rs", "settings/reader.rs"],
+];
+
+#[test]
+fn no_files_import_each_other_in_a_circle_but_for_those_that_are_known() {
+    let imports = imports();
+    let circles = imports.circles();
+    let known = |circle: &Vec<String>| {
+        let all = |known: &[&str]| circle.iter().all(|file| known.contains(&file.as_str()));
+        KNOWN_CIRCLES.iter().any(|known| all(known))
+    };
+    let new: Vec<&Vec<String>> = circles.iter().filter(|circle| !known(circle)).collect();
+    let ties: Vec<_> = new.iter().map(|circle| imports.inside(circle)).collect();
+    assert!(new.is_empty(), "{new:#?} {ties:#?}");
+    assert_eq!(
+        circles.len(),
+        KNOWN_CIRCLES.len(),
+        "take the broken one out of the list"
+    );
 }
