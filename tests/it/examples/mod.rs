@@ -99,6 +99,7 @@ fn every_example_is_run_by_some_test() {
     found.retain(|file| !file.starts_with("measure/"));
     found.sort();
     let known = [
+        "README.md",
         "benchmark",
         "github-actions/deploy.yml",
         "operator",
