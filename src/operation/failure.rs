@@ -84,7 +84,7 @@ impl RuntimeState {
 }
 
 impl FailureKind {
-    /// The HTTP status of DESIGN section 3; the trail records it too.
+    /// The HTTP status it is answered with; the trail records it too.
     #[must_use]
     pub const fn http_status(self) -> u16 {
         match self {

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use crate::harness::{CANARY, Kind, World, until};
 
-/// What DESIGN section 1 says is there already.
+/// What a host of the previous agent has already.
 const OLD_ENV: &str = "# deploy agent\nENVIRONMENT=dev\nCONTAINER_NAME=dreichor-runtime-dev\n\
     AUDIT_EVENTS_PATH=/opt/dreichor/dev/volumes/audit-events\nSNAPSHOTS_PATH=\"/opt/dreichor/dev/volumes/snapshots\"\n\
     ALLOW_EXECUTION_PLANE=paper\nNODE_ENV=production\nAGENT_SECRET_OF_OLD=x\n";

@@ -135,7 +135,7 @@ fn compare(world: &World, bytes: &[u8], wrong: &mut Vec<String>) {
     let (theirs, mine) = (oracle(world, bytes), ours(bytes));
     let shown = String::from_utf8_lossy(bytes).into_owned();
     if bare {
-        // The one difference that DESIGN section 4 asks for: Docker would look into the caller's environment.
+        // The one difference that is meant: Docker would look into the caller's environment.
         if mine.is_some() {
             wrong.push(format!("{shown:?}: a bare name was taken"));
         }
