@@ -29,7 +29,6 @@ struct StatusBody<'a> {
 /// One look at the container, with the reply it stands for.
 #[derive(Debug)]
 struct Knowledge {
-    shown: Option<Observed>,
     looked_at: Instant,
     looked_at_utc: OffsetDateTime,
     body: Bytes,
@@ -124,7 +123,6 @@ impl ViewPublisher {
             .into();
         let looked_at_utc = OffsetDateTime::now_utc();
         self.view.knowledge.store(Some(Arc::new(Knowledge {
-            shown,
             looked_at: Instant::now(),
             looked_at_utc,
             body,
@@ -137,21 +135,10 @@ impl ViewPublisher {
         if let Some(known) = self.view.knowledge.load_full() {
             self.view.knowledge.store(Some(Arc::new(Knowledge {
                 overtaken: true,
-                shown: known.shown.clone(),
                 body: known.body.clone(),
                 ..*known
             })));
         }
-    }
-
-    /// What was last published.
-    #[must_use]
-    pub fn last(&self) -> Option<Observed> {
-        self.view
-            .knowledge
-            .load()
-            .as_deref()
-            .and_then(|known| known.shown.clone())
     }
 }
 

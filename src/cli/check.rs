@@ -53,14 +53,9 @@ pub(super) fn run(arguments: &CheckArguments) -> Exit {
     if let Some(name) = &arguments.variable {
         return print_variable(arguments, name);
     }
-    let settings = match arguments.source.settings() {
+    let settings = match arguments.source.settings_or_exit() {
         Ok(settings) => settings,
-        Err(error) => {
-            for problem in &error.0 {
-                eprintln!("problem: {problem}");
-            }
-            return Exit::Settings;
-        }
+        Err(exit) => return exit,
     };
     print!("{settings}");
     let runtime = tokio::runtime::Builder::new_current_thread()

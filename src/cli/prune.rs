@@ -32,14 +32,9 @@ pub(super) struct PruneArguments {
 
 /// Lists, and with `--yes` removes.
 pub(super) fn run(arguments: &PruneArguments) -> Exit {
-    let settings = match arguments.source.settings() {
+    let settings = match arguments.source.settings_or_exit() {
         Ok(settings) => settings,
-        Err(error) => {
-            for problem in &error.0 {
-                eprintln!("problem: {problem}");
-            }
-            return Exit::Settings;
-        }
+        Err(exit) => return exit,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

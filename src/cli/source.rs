@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::exit::Exit;
 use crate::settings::{Settings, SettingsError};
 
 /// Where the settings come from.
@@ -15,6 +16,16 @@ pub(super) struct SettingsSource {
 }
 
 impl SettingsSource {
+    /// Reads the settings for a command that a person runs: every problem is told on standard error.
+    pub(super) fn settings_or_exit(&self) -> Result<Settings, Exit> {
+        self.settings().map_err(|error| {
+            for problem in &error.0 {
+                eprintln!("problem: {problem}");
+            }
+            Exit::Settings
+        })
+    }
+
     /// Reads the settings; the error has every problem at once.
     pub(super) fn settings(&self) -> Result<Settings, SettingsError> {
         match &self.env_file {

@@ -40,6 +40,11 @@ fn deployed(world: &mut World) -> Agent {
 fn assert_running(world: &World, agent: &Agent, tag: &str) -> String {
     let answer = agent.deploy(&world.image(tag));
     assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_status_runs(world, agent, tag)
+}
+
+/// Gives the start.
+fn assert_status_runs(world: &World, agent: &Agent, tag: &str) -> String {
     let status = agent.status();
     assert_eq!(status["running"], true, "{status}");
     assert_eq!(status["image"], world.image(tag), "{status}");
@@ -72,19 +77,21 @@ fn after_every_deploys_200_the_status_shows_it_running(mut world: World) {
     assert!(moves_on, "{starts:?}");
 }
 
+/// The status of this moment must be running; its start is noted if it is another than the last.
+fn note_start(world: &World, agent: &Agent, starts: &mut Vec<String>) {
+    let started = assert_status_runs(world, agent, "1.0.0");
+    if starts.last() != Some(&started) {
+        starts.push(started);
+    }
+}
+
 fn the_status_stays_true_and_its_start_moves_on_with_each_start(mut world: World) {
     let agent = deployed(&mut world);
     let mut starts: Vec<String> = Vec::new();
     let end = Instant::now() + SOON;
     while starts.len() < 5 {
         assert!(Instant::now() < end, "{starts:?}");
-        let status = agent.status();
-        assert_eq!(status["running"], true, "{status}");
-        assert_eq!(status["image"], world.image("1.0.0"), "{status}");
-        let started = status["started_at"].as_str().expect("a start").to_owned();
-        if starts.last() != Some(&started) {
-            starts.push(started);
-        }
+        note_start(&world, &agent, &mut starts);
         std::thread::sleep(Duration::from_millis(10));
     }
     assert!(starts.is_sorted(), "{starts:?}");
@@ -168,13 +175,7 @@ fn through_two_minutes_of_growing_pauses_every_status_is_running() {
     let end = Instant::now() + LONG_LOOP;
     let mut starts: Vec<String> = Vec::new();
     while Instant::now() < end {
-        let status = agent.status();
-        assert_eq!(status["running"], true, "{status}");
-        assert_eq!(status["image"], world.image("1.0.0"), "{status}");
-        let started = status["started_at"].as_str().expect("a start").to_owned();
-        if starts.last() != Some(&started) {
-            starts.push(started);
-        }
+        note_start(&world, &agent, &mut starts);
         std::thread::sleep(ASK_EVERY);
     }
     assert!(starts.len() >= 8, "{starts:?}");
