@@ -1,18 +1,38 @@
 //! The deploy agent of Dreichor: the only component that starts, stops or replaces the runtime container.
 //!
-//! The house, and an order to read it in. Imports go down only.
+//! Every module, from the top down; imports go down only, and a test holds it.
 //!
-//! | floor | room |
+//! | layer | modules |
 //! |---|---|
-//! | wiring | `main.rs` arguments to exit code, [`cli`] the command line, a file a command, [`exit`] the exit codes, [`logging`] |
-//! | face | [`http`] three routes, guarded, parsed, answered; [`access`] who may ask |
-//! | handle | [`agent`] submit, status, drain |
-//! | order | [`actor`] the `ContainerActor`: one operation after the other; [`systemd`] what the manager is told |
-//! | heart | [`operation`] the straight line of a deploy and of a stop |
-//! | ground | [`engine`] the only part that knows bollard; [`audit`] the trail; [`view`] and [`watcher`] what is known; [`credentials`] for the registry |
-//! | words | [`domain`] parsed once, valid from then on; [`settings`] every problem at once; [`clock`] |
+//! | program | `main.rs` arguments to exit code; [`cli`] the command line, a file a command, `serve` among them, which wires the running agent; [`exit`] the exit codes |
+//! | HTTP | [`http`] the three routes: guarded, parsed, handed on, answered |
+//! | handle | [`agent`] submit, status, drain: what the routes hold |
+//! | order | [`actor`] the `ContainerActor`: one operation after the other, and nothing else; [`systemd`] what the service manager is told |
+//! | operations | [`operation`] the straight line of a deploy and of a stop |
+//! | what is known | [`watcher`] follows the engine's events, [`view`] is what a status shows |
+//! | infrastructure | [`engine`] the only part that knows bollard; [`history`] the trail for people; [`logging`] |
+//! | what is given | [`settings`] every problem at once; [`credentials`] for the registry |
+//! | leaves | [`audit`] the trail; [`access`] who may ask |
+//! | words | [`domain`] parsed once, valid from then on; [`clock`] |
 //!
-//! Start with [`operation`], then [`engine`], then [`actor`].
+//! Read [`operation`] first, then [`engine`], then [`actor`]; [`audit`] and [`access`] stand on their own.
+//!
+//! A deploy, from the request to the answer:
+//!
+//! ```text
+//! POST /v1/deploy -> http: access, headers, body -> agent: a permit of the queue, or 503
+//!   -> actor's mailbox -> operation, each step with a deadline, its intent and outcome in the trail:
+//!      preflight  files, binds, plane, trail, engine
+//!      pull       exactly repository:tag
+//!      verify     platform, digest, the tag's immutability
+//!      ---------- up to here nothing has touched the running container
+//!      stop       SIGTERM, grace, SIGKILL; how it ended is recorded
+//!      remove     without force, until the name is free
+//!      create     under the fixed name
+//!      start
+//!      confirm    alive for the whole window
+//!   -> the view is refreshed -> the answer: 200, or the step that failed and what runs now
+//! ```
 
 #![forbid(unsafe_code)]
 

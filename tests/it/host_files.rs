@@ -425,6 +425,7 @@ pub fn scripts() -> Vec<String> {
         "deploy/debian/postrm",
         "tests/run",
         "tests/engine",
+        "tests/plain",
         "examples/benchmark",
         "examples/operator",
         "examples/quickstart",

@@ -100,3 +100,91 @@ fn the_readme_is_short() {
     let words = read(&root().join("README.md")).split_whitespace().count();
     assert!(words <= README_WORDS, "{words} words");
 }
+
+/// The commands that `deploy-agent --help` lists.
+fn commands() -> Vec<String> {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_deploy-agent"))
+        .arg("--help")
+        .output()
+        .expect("the program");
+    let help = String::from_utf8(output.stdout).expect("text");
+    let listed = help.split("\nCommands:\n").nth(1).expect("a list");
+    listed
+        .lines()
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| Some(line.split_whitespace().next()?.to_owned()))
+        .collect()
+}
+
+#[test]
+fn every_command_of_a_page_is_one_of_the_program_and_the_table_names_them_all() {
+    let commands = commands();
+    let mut named = 0;
+    for page in PAGES {
+        let text = read(&root().join(page));
+        for after in text.split("deploy-agent ").skip(1) {
+            let word: String = after
+                .chars()
+                .take_while(|c| c.is_ascii_lowercase() || *c == '-')
+                .collect();
+            // In prose the name stands before any word; a command stands in code.
+            let code = after.split('\n').next().is_some_and(|line| {
+                line.split('`')
+                    .next()
+                    .is_some_and(|rest| rest.len() < line.len())
+            });
+            if code && !word.is_empty() && !word.starts_with('-') {
+                named += 1;
+                assert!(commands.contains(&word), "{page}: deploy-agent {word}");
+            }
+        }
+    }
+    assert!(named >= commands.len() - 1, "{named} commands");
+    let page = read(&root().join("deploy/README.md"));
+    for command in commands.iter().filter(|command| *command != "help") {
+        assert!(page.contains(&format!("\n| `{command}")), "{command}");
+    }
+}
+
+#[test]
+fn every_test_that_a_page_names_is_there_and_every_row_of_the_tests_needs_fits_one() {
+    let mut sources = String::new();
+    let mut paths = Vec::new();
+    for file in crate::host_files::files_below(&root().join("tests/it")) {
+        sources += &read(&root().join("tests/it").join(&file));
+        paths.push(file.trim_end_matches(".rs").replace('/', "::"));
+    }
+    for page in PAGES {
+        for line in read(&root().join(page)).lines() {
+            let Some((_, filter)) = line.split_once("--test it ") else {
+                continue;
+            };
+            let filter = filter.split_whitespace().next().expect("a filter");
+            for part in filter.split("::") {
+                assert!(
+                    paths
+                        .iter()
+                        .any(|path| path.split("::").any(|name| name == part))
+                        || sources.contains(&format!("mod {part} {{"))
+                        || sources.contains(&format!("fn {part}")),
+                    "{page}: {filter}"
+                );
+            }
+        }
+    }
+    let table = read(&root().join("tests/needs"));
+    let rows = table.lines().filter(|line| !line.starts_with('#'));
+    let mut followed = 0;
+    for part in rows.filter_map(|line| line.split_whitespace().next()) {
+        followed += 1;
+        let (module, name) = part.rsplit_once("::").unwrap_or(("", part));
+        let module = module.trim_start_matches("::");
+        let known = paths
+            .iter()
+            .any(|path| path.trim_end_matches("::mod").ends_with(module));
+        let inside = sources.contains(&format!("mod {module} {{"));
+        assert!(module.is_empty() || known || inside, "{part}");
+        assert!(name.is_empty() || sources.contains(name), "{part}");
+    }
+    assert!(followed > 15, "{followed} rows");
+}
