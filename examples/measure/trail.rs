@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Instant;
 
 use deploy_agent::audit::{
-    Event, OpenOptions, Outcome, ROTATE_AT, StepEnded, StepStarted, TagRan, Trail,
+    Event, Outcome, ROTATE_AT, StepEnded, StepStarted, TagRan, Trail, TrailOptions,
 };
 
 use crate::Effort;
@@ -61,7 +61,7 @@ pub fn measure(host: &Host, effort: Effort, report: &mut Report) {
 }
 
 async fn write(host: &Host, records: usize) {
-    let options = OpenOptions {
+    let options = TrailOptions {
         state_directory: host.directory.join("long"),
         environment: "dev".to_owned(),
         agent_version: deploy_agent::VERSION.to_owned(),

@@ -6,32 +6,34 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use time::OffsetDateTime;
 
+use super::anchor::Anchor;
 use super::error::TrailError;
 use super::event::{Event, TornLineKeptAside, TrailContinued};
+use super::hash::sha256;
+use super::head::Head;
 use super::log_file::{self, LogFile};
+use super::options::TrailOptions;
 use super::record::{self, Line};
 use super::recovery::{self, Scan};
-use super::stamp::{self, Head};
 use super::state::State;
-use super::trail::{OpenOptions as TrailOptions, Receipt};
-use super::{files, layout, torn};
+use super::{files, layout, quarantine};
 
 /// After a rotation that failed, the file grows by this much before the next try.
-const TRY_AGAIN_AFTER: u64 = 1024 * 1024;
+const RETRY_AFTER: u64 = 1024 * 1024;
 
 /// The newest durable record, shared with whoever asks.
 #[derive(Debug, Clone)]
-pub(super) struct SharedHead(Arc<Mutex<Receipt>>);
+pub(super) struct SharedHead(Arc<Mutex<Anchor>>);
 
 impl SharedHead {
-    pub(super) fn get(&self) -> Receipt {
+    pub(super) fn get(&self) -> Anchor {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
     }
 
-    fn set(&self, head: Receipt) {
+    fn set(&self, head: Anchor) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = head;
     }
 }
@@ -68,18 +70,18 @@ impl Chain {
     /// Opens the files of the trail and repairs what a crash left.
     pub(super) fn open(options: &TrailOptions) -> Result<(Self, Found), TrailError> {
         let directory = options.state_directory.clone();
-        let head = stamp::head(&directory);
         let finished = layout::finished_files(&directory)
             .map_err(|e| TrailError::io("read", &directory, &e))?;
-        let (log, mut scan) = open_newest(&directory, &head, finished.is_empty())?;
-        let torn = torn::unrecorded(&directory, scan.state.seq)?;
-        let after = match (scan.first, finished.last()) {
-            (None, Some((_, last))) => {
-                scan = scan_finished(&directory, last, &head)?;
-                Some(last.clone())
-            }
-            _ => None,
-        };
+        let mut finished = finished.into_iter().map(|(_, name)| name).rev();
+        let (last, last_but_one) = (finished.next(), finished.next());
+        let head = head_of(&directory, last.is_none())?;
+        let (log, mut scan) = open_newest(&directory, last.as_deref())?;
+        let torn = quarantine::unrecorded(&directory, scan.state.newest.seq)?;
+        // An empty newest file, or none: what was finished before it is the end of the trail.
+        let after = last.filter(|_| scan.first.is_none());
+        if let Some(last) = &after {
+            scan = scan_finished(&directory, last, last_but_one.as_deref())?;
+        }
         scan.conclude(&head);
         let mut chain = Self {
             directory,
@@ -87,7 +89,7 @@ impl Chain {
             agent_version: options.agent_version.clone(),
             log,
             first: scan.first.filter(|_| after.is_none()),
-            head: SharedHead(Arc::new(Mutex::new(scan.state.receipt()))),
+            head: SharedHead(Arc::new(Mutex::new(scan.state.newest.clone()))),
             state: scan.state,
             noted: 0,
             rotate_at: options.rotate_at,
@@ -114,30 +116,30 @@ impl Chain {
     }
 
     /// Makes `entries` durable, all of them or none, in this order.
-    pub(super) fn record(&mut self, entries: &[Entry]) -> Result<Vec<Receipt>, TrailError> {
+    pub(super) fn record(&mut self, entries: &[Entry]) -> Result<Vec<Anchor>, TrailError> {
         self.sync_names()?;
         let mut bytes = Vec::new();
         let mut lines = Vec::with_capacity(entries.len());
-        let mut last = self.state.receipt();
+        let mut last = self.state.newest.clone();
         for (at, event) in entries {
             let line = self.encode(&last, *at, event)?;
-            last = Receipt {
+            last = Anchor {
                 seq: last.seq + 1,
-                hash: record::sha256(&line),
+                hash: sha256(&line),
             };
             lines.push((bytes.len()..bytes.len() + line.len(), last.clone()));
             bytes.extend(line);
         }
         self.log.append(&bytes)?;
-        for (line, receipt) in &lines {
-            self.took(&bytes[line.clone()], receipt);
+        for (line, anchor) in &lines {
+            self.took(&bytes[line.clone()], anchor);
         }
         if !self.log.has_reserve()
             && let Err(error) = self.log.reserve()
         {
             log::warn!("{error}");
         }
-        Ok(lines.into_iter().map(|(_, receipt)| receipt).collect())
+        Ok(lines.into_iter().map(|(_, anchor)| anchor).collect())
     }
 
     /// Whether there is room for more than the outcomes of what is under way.
@@ -153,45 +155,47 @@ impl Chain {
 
     /// Notes the newest record in the head file.
     pub(super) fn note_head(&mut self) -> Result<(), TrailError> {
-        if self.noted != self.state.seq {
-            stamp::write_head(&self.directory, &self.state.receipt())?;
-            self.noted = self.state.seq;
+        if self.noted != self.state.newest.seq {
+            Head::write(&self.directory, &self.state.newest)?;
+            self.noted = self.state.newest.seq;
         }
         Ok(())
     }
 
     /// How many records the head file is behind.
     pub(super) fn unnoted(&self) -> u64 {
-        self.state.seq.saturating_sub(self.noted)
+        self.state.newest.seq.saturating_sub(self.noted)
     }
 
     /// Goes on in a new file once this one is large enough.
     pub(super) fn rotate_if_due(&mut self) {
-        let only_one = self.first.is_none_or(|first| first == self.state.seq);
+        let only_one = self
+            .first
+            .is_none_or(|first| first == self.state.newest.seq);
         if self.log.len() < self.rotate_next || only_one {
             return;
         }
-        let name = layout::finished(self.first.unwrap_or(self.state.seq));
+        let name = layout::finished(self.first.unwrap_or(self.state.newest.seq));
         if let Err(error) = self.begin_file(name, true) {
             log::error!("the audit trail stays in one file for now: {error}");
-            self.rotate_next = self.log.len() + TRY_AGAIN_AFTER;
+            self.rotate_next = self.log.len() + RETRY_AFTER;
         }
     }
 
     /// Begins a new newest file after `after`; `rename` when that is still the name to be given to
     /// the present one.
     fn begin_file(&mut self, after: String, rename: bool) -> Result<(), TrailError> {
-        let first = self.state.seq + 1;
+        let first = self.state.newest.seq + 1;
         let name = layout::ledger(first);
         let ledger = self.state.ledger.read().save(&self.directory, name)?;
         let event = Event::TrailContinued(TrailContinued {
             environment: self.environment.clone(),
             after_file: after.clone(),
-            after_seq: self.state.seq,
+            after_seq: self.state.newest.seq,
             ledger,
             unfinished: self.state.unfinished.clone(),
         });
-        let line = self.encode(&self.state.receipt(), OffsetDateTime::now_utc(), &event)?;
+        let line = self.encode(&self.state.newest, OffsetDateTime::now_utc(), &event)?;
         let mut next = log_file::next(&self.directory, &line)?;
         self.switch(&after, rename)?;
         next.renamed(self.directory.join(layout::NEWEST));
@@ -199,11 +203,11 @@ impl Chain {
         self.first = Some(first);
         self.rotate_next = self.rotate_at;
         self.names_pending = true;
-        let receipt = Receipt {
+        let anchor = Anchor {
             seq: first,
-            hash: record::sha256(&line),
+            hash: sha256(&line),
         };
-        self.took(&line, &receipt);
+        self.took(&line, &anchor);
         if let Err(error) = self.note_head() {
             log::warn!("{error}");
         }
@@ -236,7 +240,7 @@ impl Chain {
 
     fn encode(
         &self,
-        last: &Receipt,
+        last: &Anchor,
         at: OffsetDateTime,
         event: &Event,
     ) -> Result<Vec<u8>, TrailError> {
@@ -249,49 +253,53 @@ impl Chain {
     }
 
     /// A record is durable: now it counts.
-    fn took(&mut self, line: &[u8], receipt: &Receipt) {
-        self.first.get_or_insert(receipt.seq);
+    fn took(&mut self, line: &[u8], anchor: &Anchor) {
+        self.first.get_or_insert(anchor.seq);
         match Line::parse(line) {
-            Ok(line) => self.state.apply(&line, receipt.hash.clone()),
+            Ok(line) => self.state.apply(&line, anchor.clone()),
             Err(error) => {
-                log::error!("record {} cannot be read back: {error}", receipt.seq);
-                self.state.seq = receipt.seq;
-                self.state.hash.clone_from(&receipt.hash);
+                log::error!("record {} cannot be read back: {error}", anchor.seq);
+                self.state.newest = anchor.clone();
             }
         }
-        self.head.set(receipt.clone());
+        self.head.set(anchor.clone());
     }
 }
 
-/// Opens the file that is written to, without what a crash may have left at its end.
-fn open_newest(
-    directory: &Path,
-    head: &Head,
-    none_finished: bool,
-) -> Result<(LogFile, Scan), TrailError> {
-    let newest = directory.join(layout::NEWEST);
-    if none_finished && *head == Head::Missing && fs::symlink_metadata(&newest).is_err() {
+/// What the head file says; for a directory without a trail it is made.
+fn head_of(directory: &Path, none_finished: bool) -> Result<Head, TrailError> {
+    let head = Head::read(directory);
+    let no_newest = fs::symlink_metadata(directory.join(layout::NEWEST)).is_err();
+    if none_finished && head == Head::Missing && no_newest {
         // From here on a missing head means that somebody took it away.
-        stamp::write_head(directory, &stamp::no_record())?;
+        let none = Anchor::before_the_first();
+        Head::write(directory, &none)?;
+        return Ok(Head::At(none));
     }
+    Ok(head)
+}
+
+/// Opens the file that is written to, without what a crash may have left at its end.
+fn open_newest(directory: &Path, before: Option<&str>) -> Result<(LogFile, Scan), TrailError> {
+    let newest = directory.join(layout::NEWEST);
     let mut log = LogFile::open(newest, OpenOptions::new().create(true))?;
-    let scan = recovery::scan(directory, layout::NEWEST, log.file(), head)?;
+    let scan = recovery::scan(directory, layout::NEWEST, log.file(), before)?;
     if scan.torn > 0 {
-        let kept = torn::keep_aside(directory, log.file(), scan.whole, scan.state.seq)?;
+        let seq = scan.state.newest.seq;
+        let aside = quarantine::move_aside(directory, log.file(), scan.whole, seq)?;
         log::warn!(
             "{} bytes that are no record are in {}",
-            kept.bytes,
-            kept.file
+            aside.bytes,
+            aside.file
         );
         log.cut_to(scan.whole);
     }
     Ok((log, scan))
 }
 
-/// The newest file is missing or empty: what was finished before it is the end of the trail.
-fn scan_finished(directory: &Path, name: &str, head: &Head) -> Result<Scan, TrailError> {
+fn scan_finished(directory: &Path, name: &str, before: Option<&str>) -> Result<Scan, TrailError> {
     let file = files::open_own(&directory.join(name), OpenOptions::new().read(true))?;
-    let mut scan = recovery::scan(directory, name, &file, head)?;
+    let mut scan = recovery::scan(directory, name, &file, before)?;
     if scan.torn > 0 {
         scan.problems
             .push(format!("{name}: its last line is not a record"));

@@ -6,6 +6,7 @@
 use serde::Serialize;
 
 use super::bounds::{long, name, names, short};
+use super::ledger::LedgerReference;
 
 /// One event, as `audit.jsonl` shows it. `record` documents every field.
 #[derive(Debug, Clone, Serialize)]
@@ -29,9 +30,9 @@ pub enum Event {
     OperationEnded(Box<OperationEnded>),
     /// An operation that an earlier life of the agent left without an outcome is closed.
     OperationInterrupted(OperationInterrupted),
-    /// A request was turned away. Hand these to `Trail::rejected`, which bounds them.
+    /// A rejected request. Hand these to `Trail::rejected`, which bounds them.
     Rejected(Rejection),
-    /// Requests that were turned away and only counted.
+    /// Rejected requests that were only counted.
     RejectionsSuppressed(RejectionsSuppressed),
     /// An image was removed from the host.
     ImagePruned(ImagePruned),
@@ -292,7 +293,7 @@ pub struct OperationInterrupted {
     pub image: Option<String>,
 }
 
-/// A request was turned away.
+/// A rejected request.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Rejection {
     /// HTTP status of the answer.
@@ -310,7 +311,7 @@ pub struct Rejection {
     pub image: Option<String>,
 }
 
-/// Requests that were turned away and only counted.
+/// Rejected requests that were only counted.
 #[derive(Debug, Clone, Serialize)]
 pub struct RejectionsSuppressed {
     /// How many.
@@ -369,17 +370,6 @@ pub struct TrailContinued {
     /// Operations that were under way.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unfinished: Vec<Unfinished>,
-}
-
-/// A file that holds the whole ledger as it stood when the trail went on in a new file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
-pub struct LedgerReference {
-    /// Name, in the state directory.
-    pub file: String,
-    /// SHA-256 of its bytes, in hexadecimal.
-    pub sha256: String,
-    /// How many tags it holds.
-    pub tags: u64,
 }
 
 /// An operation without an outcome.

@@ -1,16 +1,14 @@
 //! Files that only the agent may reach: how they are opened, checked and replaced.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use rustix::fs::OFlags;
 
 use super::error::TrailError;
-
-/// No small file of a state directory is larger than this.
-const SMALL: u64 = 64 * 1024;
+use super::regular;
 
 /// Makes `path` with mode 0700 if it is missing, and refuses it if others may enter it.
 pub(super) fn own_directory(path: &Path) -> Result<(), TrailError> {
@@ -83,7 +81,10 @@ pub(super) fn only_ours(path: &Path, found: &fs::Metadata, wanted: u32) -> Resul
 }
 
 /// The bytes of a small file of the agent's own; `None` when there is none.
-pub(super) fn read_own(path: &Path) -> Result<Option<Vec<u8>>, TrailError> {
+///
+/// # Errors
+/// As [`open_own`], or it holds more than `limit` bytes.
+pub(super) fn read_own(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, TrailError> {
     let file = match open_own(path, OpenOptions::new().read(true)) {
         Ok(file) => file,
         Err(TrailError::Io {
@@ -92,20 +93,28 @@ pub(super) fn read_own(path: &Path) -> Result<Option<Vec<u8>>, TrailError> {
         }) => return Ok(None),
         Err(error) => return Err(error),
     };
-    let mut bytes = Vec::new();
-    file.take(SMALL)
-        .read_to_end(&mut bytes)
-        .map_err(|e| TrailError::io("read", path, &e))?;
-    Ok(Some(bytes))
+    let read = regular::read_bounded(&file, limit);
+    read.map(Some).map_err(|e| TrailError::io("read", path, &e))
 }
 
 /// Puts a file of mode 0600 with these bytes at `directory/name`: whole or not at all.
 pub(super) fn replace(directory: &Path, name: &str, bytes: &[u8]) -> Result<(), TrailError> {
+    replace_by(directory, name, |file| file.write_all(bytes))
+}
+
+/// The same with what `write` writes, and what it says about it.
+pub(super) fn replace_by<T>(
+    directory: &Path,
+    name: &str,
+    write: impl FnOnce(&mut File) -> io::Result<T>,
+) -> Result<T, TrailError> {
     let path = directory.join(name);
     let fresh = directory.join(format!("{name}.new"));
-    let written = write_fresh(&fresh, bytes)
-        .and_then(|()| fs::rename(&fresh, &path))
-        .and_then(|()| sync_directory(directory));
+    let written = write_fresh(&fresh, write).and_then(|said| {
+        fs::rename(&fresh, &path)?;
+        sync_directory(directory)?;
+        Ok(said)
+    });
     written.map_err(|error| {
         if let Err(left) = fs::remove_file(&fresh)
             && left.kind() != io::ErrorKind::NotFound
@@ -116,7 +125,7 @@ pub(super) fn replace(directory: &Path, name: &str, bytes: &[u8]) -> Result<(), 
     })
 }
 
-fn write_fresh(path: &Path, bytes: &[u8]) -> io::Result<()> {
+fn write_fresh<T>(path: &Path, write: impl FnOnce(&mut File) -> io::Result<T>) -> io::Result<T> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -127,8 +136,9 @@ fn write_fresh(path: &Path, bytes: &[u8]) -> io::Result<()> {
         .mode(0o600)
         .open(path)?;
     file.set_permissions(Permissions::from_mode(0o600))?;
-    file.write_all(bytes)?;
-    file.sync_all()
+    let said = write(&mut file)?;
+    file.sync_all()?;
+    Ok(said)
 }
 
 /// Makes the names in `directory` durable.

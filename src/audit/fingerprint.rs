@@ -6,11 +6,14 @@ use aws_lc_rs::{hmac, rand};
 
 use super::error::TrailError;
 use super::event::Fingerprint;
+use super::files;
+use super::hash::hex;
 use super::layout::KEY;
-use super::{files, record};
 
 /// As long as the output of the hash.
 const KEY_BYTES: usize = 32;
+/// Whatever is longer holds no key either.
+const LONGEST_KEY_FILE: u64 = 4096;
 
 /// Makes fingerprints under the key of one state directory.
 #[derive(Clone)]
@@ -29,7 +32,7 @@ impl Fingerprinter {
             path: path.clone(),
             problem: problem.to_owned(),
         };
-        let bytes = match files::read_own(&path)? {
+        let bytes = match files::read_own(&path, LONGEST_KEY_FILE)? {
             Some(bytes) => bytes,
             None => {
                 let mut fresh = vec![0; KEY_BYTES];
@@ -60,7 +63,7 @@ impl Fingerprinter {
         let mut names: Vec<String> = pairs.iter().map(|(name, _)| (*name).to_owned()).collect();
         names.dedup();
         Fingerprint {
-            fingerprint: record::hex(seal.sign().as_ref()),
+            fingerprint: hex(seal.sign().as_ref()),
             names,
         }
     }

@@ -6,6 +6,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::regular::open_regular;
+
 /// The file that is written to.
 pub(crate) const NEWEST: &str = "audit.jsonl";
 /// The file that is about to become [`NEWEST`].
@@ -19,9 +21,9 @@ pub(super) const HEAD: &str = "audit.head";
 /// The key of the fingerprints.
 pub(super) const KEY: &str = "fingerprint.key";
 
-/// A rotation takes two renames: a reader that met it looks again after this.
-const SETTLE: Duration = Duration::from_millis(20);
-const LOOKS: u32 = 50;
+/// A rotation takes two renames: a reader that met it reads the names again after this.
+const RENAMES_TAKE: Duration = Duration::from_millis(20);
+const MAX_TRIES: u32 = 50;
 
 /// Name of the finished file whose first record is `first`.
 pub(super) fn finished(first: u64) -> String {
@@ -79,28 +81,18 @@ pub(crate) struct TrailFiles {
 
 impl TrailFiles {
     /// Opens all files of the state directory `path`, or `path` itself if it is a file.
+    ///
+    /// # Errors
+    /// There is nothing to read, or one of them is not a regular file; the message names it.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         if !fs::metadata(path)?.is_dir() {
-            let name = path.file_name().map_or_else(
-                || path.display().to_string(),
-                |n| n.to_string_lossy().into(),
-            );
-            let file = File::open(path)?;
-            return Ok(Self {
-                directory: None,
-                files: vec![TrailFile {
-                    name,
-                    first: None,
-                    file,
-                }],
-                newest: false,
-            });
+            return Self::alone(path);
         }
-        for look in 0.. {
+        for attempt in 0.. {
             let newest = open_if_there(&path.join(NEWEST))?;
             let mut files = Vec::new();
             for (first, name) in finished_files(path)? {
-                let file = File::open(path.join(&name))?;
+                let file = opened(&path.join(&name))?;
                 let first = Some(first);
                 files.push(TrailFile { name, first, file });
             }
@@ -108,7 +100,7 @@ impl TrailFiles {
                 Some(file) => is_at(file, &path.join(NEWEST))?,
                 None => files.is_empty(),
             };
-            if settled || look == LOOKS {
+            if settled || attempt == MAX_TRIES {
                 let has_newest = newest.is_some();
                 files.extend(newest.map(|file| TrailFile {
                     name: NEWEST.to_owned(),
@@ -121,19 +113,40 @@ impl TrailFiles {
                     newest: has_newest,
                 });
             }
-            std::thread::sleep(SETTLE);
+            std::thread::sleep(RENAMES_TAKE);
         }
-        unreachable!("the loop returns at its last look")
+        unreachable!("the loop returns at its last try")
+    }
+
+    /// A single file, which may be named through a link.
+    fn alone(path: &Path) -> io::Result<Self> {
+        let name = path.file_name().map_or_else(
+            || path.display().to_string(),
+            |n| n.to_string_lossy().into(),
+        );
+        let file = opened(&fs::canonicalize(path)?)?;
+        let first = None;
+        Ok(Self {
+            directory: None,
+            files: vec![TrailFile { name, first, file }],
+            newest: false,
+        })
     }
 }
 
 /// Opens `path` unless there is no such file.
-pub(crate) fn open_if_there(path: &Path) -> io::Result<Option<File>> {
-    match File::open(path) {
+fn open_if_there(path: &Path) -> io::Result<Option<File>> {
+    match opened(path) {
         Ok(file) => Ok(Some(file)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Opens `path`; an error names it.
+fn opened(path: &Path) -> io::Result<File> {
+    open_regular(path)
+        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
 }
 
 /// Whether `path` still leads to `file`.

@@ -1,16 +1,41 @@
 //! The ledger of immutable tags: under which identity each tag first ran.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::error::TrailError;
-use super::event::LedgerReference;
-use super::files;
-use super::record::{Line, owned, sha256};
-use super::trail::LedgerEntry;
+use super::hash::sha256;
+use super::{files, regular};
+
+/// Some hundred thousand tags; what is larger was not written by an agent.
+const LARGEST: u64 = 64 * 1024 * 1024;
+
+/// Under which identity a tag first ran.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerEntry {
+    /// Digest of the manifest in the registry, where it was known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// Id of the image in the engine.
+    pub image_id: String,
+    /// When, RFC 3339.
+    pub first_ran_at: String,
+    /// By which operation.
+    pub operation: String,
+}
+
+/// A file that holds the whole ledger as it stood when the trail went on in a new file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
+pub struct LedgerReference {
+    /// Name, in the state directory.
+    pub file: String,
+    /// SHA-256 of its bytes, in hexadecimal.
+    pub sha256: String,
+    /// How many tags it holds.
+    pub tags: u64,
+}
 
 /// All tags that ever ran, by `repository:tag`.
 #[derive(Debug, Default)]
@@ -20,11 +45,8 @@ pub(super) struct Ledger(BTreeMap<String, LedgerEntry>);
 #[derive(Serialize, Deserialize)]
 struct Row {
     reference: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    digest: Option<String>,
-    image_id: String,
-    first_ran_at: String,
-    operation: String,
+    #[serde(flatten)]
+    entry: LedgerEntry,
 }
 
 impl Ledger {
@@ -36,23 +58,11 @@ impl Ledger {
         self.0.len()
     }
 
-    /// Takes in a `tag_ran` record. The first identity of a tag stays.
-    pub(super) fn learn(&mut self, line: &Line<'_>) {
-        let (Some(reference), Some(image_id)) = (&line.reference, &line.image_id) else {
-            return;
-        };
-        if self.0.contains_key(reference.0.as_ref()) {
-            return;
+    /// Takes in that a tag ran. The first identity of a tag stays.
+    pub(super) fn learn(&mut self, reference: &str, entry: impl FnOnce() -> LedgerEntry) {
+        if !self.0.contains_key(reference) {
+            self.0.insert(reference.to_owned(), entry());
         }
-        self.0.insert(
-            reference.0.clone().into_owned(),
-            LedgerEntry {
-                digest: owned(line.digest.as_ref()),
-                image_id: image_id.0.clone().into_owned(),
-                first_ran_at: line.at.clone().into_owned(),
-                operation: owned(line.operation.as_ref()).unwrap_or_default(),
-            },
-        );
     }
 
     /// Writes the ledger to `directory/name`.
@@ -66,10 +76,7 @@ impl Ledger {
             .iter()
             .map(|(reference, entry)| Row {
                 reference: reference.clone(),
-                digest: entry.digest.clone(),
-                image_id: entry.image_id.clone(),
-                first_ran_at: entry.first_ran_at.clone(),
-                operation: entry.operation.clone(),
+                entry: entry.clone(),
             })
             .collect();
         let bytes = super::bounds::to_json(&rows).map_err(|error| TrailError::Damaged {
@@ -89,37 +96,21 @@ impl Ledger {
     /// # Errors
     /// Says what is wrong with it, in words for a person.
     pub(super) fn load(directory: &Path, reference: &LedgerReference) -> Result<Self, String> {
-        let bytes = checked(directory, reference)?;
-        let rows: Vec<Row> = serde_json::from_slice(&bytes)
-            .map_err(|error| format!("{}: {error}", reference.file))?;
+        let name = &reference.file;
+        if name.contains('/') {
+            return Err(format!("`{name}` is not the name of a ledger file"));
+        }
+        let bytes = regular::read_regular(&directory.join(name), LARGEST)
+            .map_err(|error| format!("{name}: {error}"))?;
+        if sha256(&bytes) != reference.sha256 {
+            return Err(format!("{name}: not the ledger that the trail refers to"));
+        }
+        let rows: Vec<Row> =
+            serde_json::from_slice(&bytes).map_err(|error| format!("{name}: {error}"))?;
         Ok(Self(
             rows.into_iter()
-                .map(|row| {
-                    let entry = LedgerEntry {
-                        digest: row.digest,
-                        image_id: row.image_id,
-                        first_ran_at: row.first_ran_at,
-                        operation: row.operation,
-                    };
-                    (row.reference, entry)
-                })
+                .map(|row| (row.reference, row.entry))
                 .collect(),
         ))
     }
-}
-
-/// The bytes of the ledger file, if they are the ones that were written.
-pub(super) fn checked(directory: &Path, reference: &LedgerReference) -> Result<Vec<u8>, String> {
-    let name = &reference.file;
-    if name.contains('/') {
-        return Err(format!("`{name}` is not the name of a ledger file"));
-    }
-    let mut bytes = Vec::new();
-    std::fs::File::open(directory.join(name))
-        .and_then(|mut file| file.read_to_end(&mut bytes))
-        .map_err(|error| format!("{name}: {error}"))?;
-    if sha256(&bytes) != reference.sha256 {
-        return Err(format!("{name}: not the ledger that the trail refers to"));
-    }
-    Ok(bytes)
 }

@@ -1,35 +1,53 @@
 //! The append-only trail: intent before act, outcome after, recovery, chain, tag ledger.
 //!
-//! `trail` is the handle, `writer` the one thread behind it, `chain` what it writes and when a new
-//! file begins, `log_file` the file itself. `recovery` and `torn` deal with what an earlier life left, `verify`
-//! with what anybody left. `record` is the format of a line, `event` what can be said in one.
+//! Which file is what, from the format up; imports go up this list only:
+//!
+//! | | |
+//! |---|---|
+//! | format | `bounds`, `hash`, `anchor`, `event` what can be said, `record` a line of it |
+//! | files | `layout` names, `regular` and `lines` how any of them is read, `files`, `directory` whose it is, `head`, `log_file` the file that grows, `quarantine` |
+//! | tags | `ledger` of immutable tags, `fingerprint` |
+//! | check | `verifier` the rules of the chain, `sidecars`, `state`, `recovery` at a start, `verify` for people |
+//! | write | `options`, `chain`, `rejections`, `writer` the one thread, `trail` the handle |
 
+mod anchor;
 mod bounds;
 mod chain;
+mod directory;
 mod error;
 mod event;
-mod examine;
 mod files;
 mod fingerprint;
+mod hash;
+mod head;
 mod layout;
 mod ledger;
+mod lines;
 mod log_file;
+mod options;
+mod quarantine;
 mod record;
 mod recovery;
+mod regular;
 mod rejections;
-mod stamp;
+mod sidecars;
 mod state;
-mod torn;
 mod trail;
+mod verifier;
 mod verify;
-mod walk;
 mod writer;
 
+pub use anchor::Anchor;
 pub(crate) use bounds::{obeyed_by_terminals, to_json};
+pub use directory::{Occupancy, examine};
 pub use error::TrailError;
 pub use event::*;
-pub use examine::{Occupancy, examine};
 pub use fingerprint::Fingerprinter;
 pub(crate) use layout::{NEWEST, TrailFile, TrailFiles, is_at};
-pub use trail::{KeptAside, LedgerEntry, OpenOptions, Opened, Pending, ROTATE_AT, Receipt, Trail};
-pub use verify::{Anchor, Verdict, VerifyOptions, verify};
+pub use ledger::{LedgerEntry, LedgerReference};
+pub(crate) use lines::LineReader;
+pub use options::{Opened, Quarantined, ROTATE_AT, TrailOptions};
+pub(crate) use record::{Line, Text, owned};
+pub use trail::{Pending, Trail};
+pub(crate) use verifier::Verifier;
+pub use verify::{Verdict, VerifyOptions, verify};

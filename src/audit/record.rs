@@ -16,21 +16,17 @@
 
 use std::borrow::Cow;
 
-use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
 use super::bounds;
-use super::event::{Event, LedgerReference, Unfinished};
+use super::event::{Event, Unfinished};
+use super::ledger::LedgerReference;
 
 /// The version of the format.
 const FORMAT: u32 = 1;
-
-/// `prev` of the first record.
-pub(super) const NO_RECORD: &str =
-    "0000000000000000000000000000000000000000000000000000000000000000";
 
 const AT: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
@@ -73,89 +69,125 @@ pub(super) fn rfc3339(at: OffsetDateTime) -> String {
         .unwrap_or_else(|_| "1970-01-01T00:00:00.000Z".to_owned())
 }
 
-/// SHA-256 of `bytes` in hexadecimal.
-pub(super) fn sha256(bytes: &[u8]) -> String {
-    hex(digest::digest(&digest::SHA256, bytes).as_ref())
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .map(|digit| char::from(DIGITS[usize::from(digit)]))
-        .collect()
-}
-
 /// Text of a line, borrowed from it where nothing is escaped.
-#[derive(Debug, Deserialize)]
-pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// What recovery and `verify` need of a line; everything else is skipped unread.
-#[derive(Debug, Deserialize)]
-pub(super) struct Line<'a> {
-    v: u32,
-    pub(super) seq: u64,
-    #[serde(borrow)]
-    pub(super) at: Cow<'a, str>,
-    #[serde(borrow, rename = "agent_version")]
-    _agent_version: Cow<'a, str>,
-    #[serde(borrow)]
-    pub(super) prev: Cow<'a, str>,
-    #[serde(borrow)]
-    pub(super) event: Cow<'a, str>,
-    #[serde(borrow, default)]
-    pub(super) operation: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    pub(super) kind: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    pub(super) image: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    pub(super) step: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    pub(super) reference: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    pub(super) digest: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    pub(super) image_id: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    pub(super) problem: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    pub(super) file: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    pub(super) sha256: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    pub(super) after_file: Option<Text<'a>>,
-    #[serde(default)]
-    pub(super) after_seq: Option<u64>,
-    #[serde(default)]
-    pub(super) ledger: Option<LedgerReference>,
-    #[serde(default)]
-    pub(super) unfinished: Vec<Unfinished>,
-}
-
-impl<'a> Line<'a> {
-    /// Reads one line, with or without its newline.
-    pub(super) fn parse(line: &'a [u8]) -> serde_json::Result<Self> {
-        let parsed: Self = serde_json::from_slice(line)?;
-        if parsed.v == FORMAT {
-            return Ok(parsed);
-        }
-        let problem = format!("it is of version {} of the format", parsed.v);
-        Err(serde::de::Error::custom(problem))
-    }
-
-    /// Whether this is a record that another version of the agent wrote.
-    pub(super) fn is_of_another_version(line: &[u8]) -> bool {
-        #[derive(Deserialize)]
-        struct Version {
-            v: u32,
-        }
-        serde_json::from_slice::<Version>(line).is_ok_and(|found| found.v != FORMAT)
+impl Text<'_> {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
 /// The text of an optional field, owned.
-pub(super) fn owned(text: Option<&Text<'_>>) -> Option<String> {
-    text.map(|text| text.0.clone().into_owned())
+pub(crate) fn owned(text: Option<&Text<'_>>) -> Option<String> {
+    text.map(|text| text.as_str().to_owned())
+}
+
+/// Who asked, as a line has it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct RequesterFields<'a> {
+    #[serde(borrow, default)]
+    pub(crate) client_id: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(crate) common_name: Option<Text<'a>>,
+}
+
+/// What recovery, `verify` and `history` need of a line; everything else is skipped unread.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Line<'a> {
+    v: u32,
+    pub(crate) seq: u64,
+    #[serde(borrow)]
+    pub(crate) at: Cow<'a, str>,
+    #[serde(borrow, rename = "agent_version")]
+    _agent_version: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(crate) prev: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(crate) event: Cow<'a, str>,
+    #[serde(borrow, default)]
+    pub(crate) operation: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(crate) kind: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(crate) image: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(crate) requester: Option<RequesterFields<'a>>,
+    #[serde(borrow, default)]
+    pub(crate) step: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(crate) failed_step: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(crate) outcome: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(crate) reason: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(crate) state: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(crate) request: Option<Text<'a>>,
+    #[serde(default)]
+    pub(crate) http: Option<u16>,
+    #[serde(default)]
+    pub(crate) duration_ms: Option<u64>,
+    #[serde(default)]
+    pub(crate) downtime_ms: Option<u64>,
+    #[serde(default)]
+    pub(crate) count: Option<u64>,
+    #[serde(borrow, default)]
+    pub(crate) reference: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(crate) digest: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(crate) image_id: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(crate) problem: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(crate) file: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(crate) sha256: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(crate) after_file: Option<Text<'a>>,
+    #[serde(default)]
+    pub(crate) after_seq: Option<u64>,
+    #[serde(default)]
+    pub(crate) ledger: Option<LedgerReference>,
+    #[serde(default)]
+    pub(crate) unfinished: Vec<Unfinished>,
+}
+
+/// Why a line holds no record of this format.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotARecord {
+    /// It is no JSON object with the fields of a record.
+    #[error("not a record ({0})")]
+    Other(#[from] serde_json::Error),
+    /// Another version of the agent wrote it.
+    #[error("of version {0} of the format: a newer agent wrote it")]
+    OtherVersion(u32),
+    /// The file ends before the line does; so many bytes are there.
+    #[error("{0} bytes without an end of line")]
+    NoEnd(u64),
+    /// Longer than any record.
+    #[error("not a record: it has no end within 1 MiB")]
+    TooLong,
+}
+
+impl<'a> Line<'a> {
+    /// Reads one line, with or without its newline.
+    pub(super) fn parse(line: &'a [u8]) -> Result<Self, NotARecord> {
+        #[derive(Deserialize)]
+        struct Version {
+            v: u32,
+        }
+        match serde_json::from_slice::<Self>(line) {
+            Ok(parsed) if parsed.v == FORMAT => Ok(parsed),
+            Ok(parsed) => Err(NotARecord::OtherVersion(parsed.v)),
+            // Another version may have other fields.
+            Err(error) => match serde_json::from_slice::<Version>(line) {
+                Ok(found) if found.v != FORMAT => Err(NotARecord::OtherVersion(found.v)),
+                _ => Err(error.into()),
+            },
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! How many requests that were turned away get a record of their own.
+//! How many rejected requests get a record of their own.
 //!
 //! A flood of them may cost some megabytes a day, and never the record of a deploy.
 
@@ -17,7 +17,7 @@ const EVERY: Duration = Duration::from_secs(1);
 const DAILY: u32 = 1000;
 const DAILY_EVERY: Duration = Duration::from_millis(24 * 60 * 60 * 1000 / DAILY as u64);
 /// What was only counted is recorded at most this often.
-pub(super) const TELL_EVERY: Duration = Duration::from_secs(60);
+pub(super) const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 struct Bucket {
@@ -58,7 +58,7 @@ struct Budget {
     since: Option<(Instant, OffsetDateTime)>,
 }
 
-/// The budget, shared by everybody who turns requests away.
+/// The budget, shared by everybody who rejects requests.
 #[derive(Debug)]
 pub(super) struct Rejections(Mutex<Budget>);
 
@@ -95,7 +95,7 @@ impl Rejections {
     pub(super) fn take(&self, now: Instant, at_once: bool) -> Option<RejectionsSuppressed> {
         let mut budget = self.lock();
         let (from, at) = budget.since?;
-        if !at_once && now.saturating_duration_since(from) < TELL_EVERY {
+        if !at_once && now.saturating_duration_since(from) < REPORT_INTERVAL {
             return None;
         }
         budget.since = None;
@@ -151,6 +151,6 @@ mod tests {
         let rejections = Rejections::new(start);
         rejections.suppress(start);
         assert!(rejections.take(start, false).is_none());
-        assert!(rejections.take(start + TELL_EVERY, false).is_some());
+        assert!(rejections.take(start + REPORT_INTERVAL, false).is_some());
     }
 }

@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
+use super::anchor::Anchor;
 use super::event::Unfinished;
-use super::ledger::Ledger;
-use super::record::{Line, NO_RECORD, owned};
-use super::trail::Receipt;
+use super::ledger::{Ledger, LedgerEntry};
+use super::record::{Line, Text, owned};
 
 /// The ledger, shared with whoever looks a tag up.
 #[derive(Debug, Clone, Default)]
@@ -18,7 +18,7 @@ impl SharedLedger {
 
     pub(super) fn learn(&self, line: &Line<'_>) {
         let mut ledger = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        ledger.learn(line);
+        learn(&mut ledger, line);
     }
 
     pub(super) fn set(&self, ledger: Ledger) {
@@ -26,12 +26,23 @@ impl SharedLedger {
     }
 }
 
-/// The sum of all records up to `seq`.
+/// Takes in a `tag_ran` record.
+pub(super) fn learn(ledger: &mut Ledger, line: &Line<'_>) {
+    let (Some(reference), Some(image_id)) = (&line.reference, &line.image_id) else {
+        return;
+    };
+    ledger.learn(reference.as_str(), || LedgerEntry {
+        digest: owned(line.digest.as_ref()),
+        image_id: image_id.as_str().to_owned(),
+        first_ran_at: line.at.clone().into_owned(),
+        operation: owned(line.operation.as_ref()).unwrap_or_default(),
+    });
+}
+
+/// The sum of all records up to `newest`.
 #[derive(Debug)]
 pub(super) struct State {
-    pub(super) seq: u64,
-    /// Of the line of `seq`; what the next record's `prev` will be.
-    pub(super) hash: String,
+    pub(super) newest: Anchor,
     pub(super) ledger: SharedLedger,
     /// Oldest first.
     pub(super) unfinished: Vec<Unfinished>,
@@ -40,24 +51,15 @@ pub(super) struct State {
 impl State {
     pub(super) fn new() -> Self {
         Self {
-            seq: 0,
-            hash: NO_RECORD.to_owned(),
+            newest: Anchor::before_the_first(),
             ledger: SharedLedger::default(),
             unfinished: Vec::new(),
         }
     }
 
-    pub(super) fn receipt(&self) -> Receipt {
-        Receipt {
-            seq: self.seq,
-            hash: self.hash.clone(),
-        }
-    }
-
-    /// Goes on by one record whose line has this `hash`.
-    pub(super) fn apply(&mut self, line: &Line<'_>, hash: String) {
-        self.seq = line.seq;
-        self.hash = hash;
+    /// Goes on by one record, which is `now`.
+    pub(super) fn apply(&mut self, line: &Line<'_>, now: Anchor) {
+        self.newest = now;
         match line.event.as_ref() {
             "operation_started" => self.begin(line),
             "step_started" => {
@@ -67,7 +69,7 @@ impl State {
                 }
             }
             "operation_ended" | "operation_interrupted" => {
-                let ended = line.operation.as_ref().map(|text| text.0.as_ref());
+                let ended = line.operation.as_ref().map(Text::as_str);
                 self.unfinished
                     .retain(|one| Some(one.operation.as_str()) != ended);
             }
@@ -92,6 +94,6 @@ impl State {
         let operation = line.operation.as_ref()?;
         self.unfinished
             .iter_mut()
-            .find(|one| one.operation == operation.0)
+            .find(|one| one.operation == operation.as_str())
     }
 }

@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::future::Future;
 use std::io;
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
@@ -14,88 +13,21 @@ use std::time::Instant;
 use time::OffsetDateTime;
 use tokio::sync::oneshot;
 
+use super::anchor::Anchor;
 use super::chain::{Chain, Entry, SharedHead};
+use super::directory;
 use super::error::TrailError;
-use super::event::{AgentStarted, Event, Rejection, TornLineKeptAside, TrailDamaged, Unfinished};
+use super::event::{AgentStarted, Event, Rejection, TornLineKeptAside, TrailDamaged};
+use super::ledger::LedgerEntry;
+use super::options::{Opened, Quarantined, TrailOptions};
 use super::rejections::Rejections;
 use super::state::SharedLedger;
 use super::writer::{Message, Writer};
-use super::{files, stamp};
-
-/// How to open a trail.
-#[derive(Debug, Clone)]
-pub struct OpenOptions {
-    /// Where `audit.jsonl` lives; made with mode 0700 if it is missing.
-    pub state_directory: PathBuf,
-    /// The agent's own environment; a directory stamped with another one is refused.
-    pub environment: String,
-    /// Written into every record.
-    pub agent_version: String,
-    /// Bytes after which the trail goes on in a new file; [`ROTATE_AT`] unless a test says less.
-    pub rotate_at: u64,
-}
-
-/// Some hundred thousand records: small enough to be read at every start within a blink.
-pub const ROTATE_AT: u64 = 64 * 1024 * 1024;
-
-/// What opening found.
-#[derive(Debug, Clone, Default)]
-pub struct Opened {
-    /// Bytes after the last whole record, moved to a file of their own.
-    pub torn: Option<KeptAside>,
-    /// Operations without an outcome, oldest first. The caller closes each with
-    /// [`Event::OperationInterrupted`] once it has seen what the engine shows.
-    pub unfinished: Vec<Unfinished>,
-    /// What is wrong with the trail, each already recorded as [`Event::TrailDamaged`].
-    pub problems: Vec<String>,
-    /// How many tags the ledger knows.
-    pub ledger_tags: usize,
-    /// Sequence number of the newest record.
-    pub seq: u64,
-}
-
-/// Bytes that were no whole record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeptAside {
-    /// Name of the file that holds them now, in the state directory.
-    pub file: String,
-    /// How many.
-    pub bytes: u64,
-}
-
-/// A record is on disk. `Display` gives `SEQ:HASH`, which `verify --expect` takes: whoever writes
-/// it elsewhere (the journal) has an anchor that no one who can write the trail can move.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Receipt {
-    /// Sequence number of the record.
-    pub seq: u64,
-    /// SHA-256 of its line, newline included, in hexadecimal.
-    pub hash: String,
-}
-
-impl std::fmt::Display for Receipt {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{}", self.seq, self.hash)
-    }
-}
-
-/// Under which identity a tag first ran.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LedgerEntry {
-    /// Digest of the manifest in the registry, where it was known.
-    pub digest: Option<String>,
-    /// Id of the image in the engine.
-    pub image_id: String,
-    /// When, RFC 3339.
-    pub first_ran_at: String,
-    /// By which operation.
-    pub operation: String,
-}
 
 /// More records than this wait only when the disk does not answer.
-const BEHIND: usize = 1024;
+const MAX_QUEUED: usize = 1024;
 /// Rejections leave the other half of the queue to operations.
-const BEHIND_FOR_REJECTIONS: usize = BEHIND / 2;
+const MAX_QUEUED_FOR_REJECTIONS: usize = MAX_QUEUED / 2;
 
 /// The trail. Cheap to clone; one thread behind all clones writes.
 #[derive(Debug, Clone)]
@@ -121,14 +53,12 @@ impl Trail {
     ///
     /// # Errors
     /// [`TrailError::Locked`] at once when another agent has the directory; the others as they say.
-    pub fn open(options: OpenOptions) -> Result<(Self, Opened), TrailError> {
+    pub fn open(options: TrailOptions) -> Result<(Self, Opened), TrailError> {
         let directory = &options.state_directory;
-        files::own_directory(directory)?;
-        let lock = stamp::lock(directory)?;
-        stamp::environment(directory, &options.environment)?;
+        let lock = directory::take(directory, &options.environment)?;
         let (mut chain, found) = Chain::open(&options)?;
         let mut opened = Opened {
-            torn: found.torn.last().map(|torn| KeptAside {
+            torn: found.torn.last().map(|torn| Quarantined {
                 file: torn.file.clone(),
                 bytes: torn.bytes,
             }),
@@ -139,7 +69,7 @@ impl Trail {
         };
         chain.record(&first_records(&options, found.torn, found.problems))?;
         chain.note_head()?;
-        opened.seq = chain.state().seq;
+        opened.seq = chain.state().newest.seq;
         let trail = Self::start(chain, lock)
             .map_err(|error| TrailError::io("start a writer for", directory, &error))?;
         Ok((trail, opened))
@@ -185,7 +115,7 @@ impl Trail {
         let (answer, pending) = oneshot::channel();
         let pending = Pending(pending);
         let waiting = self.shared.waiting.fetch_add(1, Ordering::Relaxed);
-        if waiting >= BEHIND {
+        if waiting >= MAX_QUEUED {
             self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
             if answer.send(Err(TrailError::Behind(waiting))).is_err() {
                 log::error!("{}", TrailError::Behind(waiting));
@@ -212,12 +142,12 @@ impl Trail {
         answered.await.unwrap_or(Err(TrailError::Closed))
     }
 
-    /// Records that a request was turned away, if the budget for that allows; else counts it.
+    /// Records that a request was rejected, if the budget for that allows; else counts it.
     /// Never waits, never fails.
     pub fn rejected(&self, rejection: Rejection) {
         let now = Instant::now();
         let shared = &self.shared;
-        if shared.waiting.load(Ordering::Relaxed) >= BEHIND_FOR_REJECTIONS {
+        if shared.waiting.load(Ordering::Relaxed) >= MAX_QUEUED_FOR_REJECTIONS {
             shared.rejections.suppress(now);
         } else if shared.rejections.admit(now) {
             shared.waiting.fetch_add(1, Ordering::Relaxed);
@@ -234,7 +164,7 @@ impl Trail {
     }
 
     /// The newest durable record.
-    pub fn head(&self) -> Receipt {
+    pub fn head(&self) -> Anchor {
         self.shared.head.get()
     }
 
@@ -270,7 +200,7 @@ impl Drop for Shared {
 }
 
 fn first_records(
-    options: &OpenOptions,
+    options: &TrailOptions,
     torn: Vec<TornLineKeptAside>,
     problems: Vec<String>,
 ) -> Vec<Entry> {
@@ -289,10 +219,10 @@ fn first_records(
 /// The answer to an appended record.
 #[derive(Debug)]
 #[must_use = "a record is durable only when its answer says so"]
-pub struct Pending(oneshot::Receiver<Result<Receipt, TrailError>>);
+pub struct Pending(oneshot::Receiver<Result<Anchor, TrailError>>);
 
 impl Future for Pending {
-    type Output = Result<Receipt, TrailError>;
+    type Output = Result<Anchor, TrailError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.0)

@@ -2,12 +2,15 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::str::FromStr;
 
+use super::anchor::Anchor;
 use super::bounds::obeyed_by_terminals;
-use super::layout::TrailFiles;
-use super::stamp::{self, Head};
-use super::walk::{Break, Walk};
+use super::head::Head;
+use super::layout::{NEWEST, TrailFile, TrailFiles};
+use super::lines::LineReader;
+use super::record::{Line, NotARecord, Text};
+use super::sidecars::{self, Unproven};
+use super::verifier::{Verifier, Violation};
 
 /// What to check.
 #[derive(Debug, Clone)]
@@ -20,73 +23,141 @@ pub struct VerifyOptions {
     pub partial: bool,
 }
 
-/// `SEQ:HASH`, as a [`super::Receipt`] shows itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Anchor {
-    /// Sequence number.
-    pub seq: u64,
-    /// SHA-256 of the line, in hexadecimal.
-    pub hash: String,
-}
-
-impl FromStr for Anchor {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = || format!("`{text}` is not SEQ:HASH with 64 hexadecimal digits");
-        let (seq, hash) = text.split_once(':').ok_or_else(wrong)?;
-        let seq = seq.parse().map_err(|_| wrong())?;
-        if hash.len() != 64 || !hash.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-            return Err(wrong());
-        }
-        Ok(Self {
-            seq,
-            hash: hash.to_ascii_lowercase(),
-        })
-    }
-}
-
-/// What `verify` found. Exit statuses: 0 intact, 1 broken.
+/// What `verify` found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Every record is there and unchanged, as far as the chain and the head reach.
+    /// Every record is there and unchanged, as far as the chain, the head and what is expected reach.
     Intact,
     /// At least one line is not what was written.
     Broken,
 }
 
-/// Checks the trail at `options.path` and says in `out` what was found: the file and line that
-/// breaks it first, or how far it is intact. Works beside a running agent and takes no lock.
+/// Checks the trail at `options.path` and says in `out` what was found: the file and line that breaks it first, or how
+/// far it is intact. Works beside a running agent, takes no lock, blocks for as long as reading takes.
 ///
 /// # Errors
 /// The trail cannot be read, or `out` cannot be written.
 pub fn verify(options: &VerifyOptions, out: &mut impl Write) -> io::Result<Verdict> {
-    let mut walk = Walk::new(options);
     // Before the files: what is durable by now must be found in them.
-    walk.head = match options.path.is_dir() {
-        true => stamp::head(&options.path),
-        false => Head::Missing,
-    };
+    let head = Head::read(&options.path);
     let trail = TrailFiles::open(&options.path)?;
-    walk.alone = trail.directory.is_none();
-    let broken = walk.all(trail)?.err();
-    for note in &walk.notes {
+    let mut check = Check::new(options, &trail);
+    let broken = check.all(head, trail)?.err();
+    for note in &check.notes {
         writeln!(out, "note: {}", harmless(note))?;
     }
-    match broken.or_else(|| walk.recorded.take()) {
-        Some(Break(what)) => {
-            writeln!(out, "broken: {}", harmless(&what))?;
-            Ok(Verdict::Broken)
+    if let Some(violation) = broken.or(check.recorded) {
+        writeln!(out, "broken: {}", harmless(&violation.to_string()))?;
+        return Ok(Verdict::Broken);
+    }
+    let (records, first) = check.verifier.read();
+    let (first, last) = (first.unwrap_or(0), check.verifier.last());
+    let seq = last.seq;
+    writeln!(
+        out,
+        "intact: {records} records, seq {first}..{seq}, head {last}"
+    )?;
+    Ok(Verdict::Intact)
+}
+
+/// All lines of a trail, up to the first that breaks it.
+struct Check<'o> {
+    options: &'o VerifyOptions,
+    /// A single file, without the others of its trail.
+    alone: bool,
+    verifier: Verifier,
+    /// The first damage that the agent itself saw and recorded.
+    recorded: Option<Violation>,
+    notes: Vec<String>,
+}
+
+impl<'o> Check<'o> {
+    fn new(options: &'o VerifyOptions, trail: &TrailFiles) -> Self {
+        let alone = trail.directory.is_none();
+        let mut verifier = Verifier::new(alone || options.partial);
+        if let Some(expected) = &options.expect {
+            verifier.expect(expected);
         }
-        None => {
-            let (records, first) = (walk.records, walk.first.unwrap_or(0));
-            let last = &walk.last;
-            writeln!(
-                out,
-                "intact: {records} records, seq {first}..{}, head {last}",
-                last.seq
-            )?;
-            Ok(Verdict::Intact)
+        Self {
+            options,
+            alone,
+            verifier,
+            recorded: None,
+            notes: Vec::new(),
+        }
+    }
+
+    fn all(&mut self, head: Head, trail: TrailFiles) -> io::Result<Result<(), Violation>> {
+        if !self.alone && !trail.newest {
+            return Ok(Err(Violation::new(format!("{NEWEST} is missing"))));
+        }
+        // A missing head is told last: a line that was changed says more.
+        let head = match self.alone {
+            true => Ok(()),
+            false => self.verifier.expect_head(&head),
+        };
+        let count = trail.files.len();
+        for (n, TrailFile { name, file, .. }) in trail.files.into_iter().enumerate() {
+            self.verifier.begin_file(&name);
+            let newest = n + 1 == count;
+            if let Err(violation) = self.file(&name, LineReader::new(file)?, newest)? {
+                return Ok(Err(violation));
+            }
+        }
+        Ok(self.verifier.conclude().and(head))
+    }
+
+    fn file(
+        &mut self,
+        name: &str,
+        mut lines: LineReader,
+        newest: bool,
+    ) -> io::Result<Result<(), Violation>> {
+        let mut empty = true;
+        while let Some(line) = lines.next()? {
+            empty = false;
+            match self.verifier.take(line) {
+                Ok((_, Some(violation))) => return Ok(Err(violation)),
+                Ok((record, None)) => {
+                    if let Err(violation) = self.refers_to(&record) {
+                        return Ok(Err(violation));
+                    }
+                }
+                Err(why @ NotARecord::NoEnd(_)) if newest => {
+                    let what = self.verifier.not_a_record(&why);
+                    let reason = "a record that is being written, or that a crash cut short";
+                    self.notes.push(format!("{what}: {reason}"));
+                }
+                Err(why) => return Ok(Err(self.verifier.not_a_record(&why))),
+            }
+        }
+        if empty && !newest {
+            return Ok(Err(Violation::new(format!("{name} is empty"))));
+        }
+        Ok(Ok(()))
+    }
+
+    /// What a record says about other files, and about damage seen before.
+    fn refers_to(&mut self, record: &Line<'_>) -> Result<(), Violation> {
+        let at = self.verifier.at();
+        if record.event == "trail_damaged" {
+            let problem = record.problem.as_ref().map_or("", Text::as_str);
+            let what = format!("{at}: the agent found damage when it started: {problem}");
+            self.recorded.get_or_insert(Violation::new(what));
+        }
+        if self.alone {
+            return Ok(());
+        }
+        match sidecars::check(&self.options.path, record) {
+            Ok(()) => Ok(()),
+            // Together with the oldest files the bytes kept aside in their time may have gone.
+            Err(Unproven::Gone(why)) if self.options.partial => {
+                self.notes.push(format!("{at}: {why}"));
+                Ok(())
+            }
+            Err(Unproven::Gone(why) | Unproven::Changed(why)) => {
+                Err(Violation::new(format!("{at}: {why}")))
+            }
         }
     }
 }

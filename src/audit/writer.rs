@@ -9,14 +9,14 @@ use std::time::Instant;
 use time::OffsetDateTime;
 use tokio::sync::oneshot;
 
+use super::anchor::Anchor;
 use super::chain::{Chain, Entry};
 use super::error::TrailError;
 use super::event::{Event, Rejection};
-use super::rejections::{Rejections, TELL_EVERY};
-use super::trail::Receipt;
+use super::rejections::{REPORT_INTERVAL, Rejections};
 
 /// So many records at most share one write and one fdatasync.
-const TOGETHER: usize = 256;
+const MAX_BATCH: usize = 256;
 /// The head file is at most so many records behind.
 const HEAD_EVERY: u64 = 256;
 
@@ -26,7 +26,7 @@ pub(super) enum Message {
     Record {
         at: OffsetDateTime,
         event: Box<Event>,
-        answer: Answer<Receipt>,
+        answer: Answer<Anchor>,
     },
     Rejected {
         at: OffsetDateTime,
@@ -46,14 +46,14 @@ pub(super) struct Writer {
 }
 
 /// A record to be written, and whoever waits for it.
-type Waiting = (Entry, Option<Answer<Receipt>>);
+type Waiting = (Entry, Option<Answer<Anchor>>);
 
 impl Writer {
     /// Writes until it is told to close or nobody holds the trail any more.
     pub(super) fn run(mut self) {
         let closed = loop {
             let mut batch = Vec::new();
-            let after = match self.queue.recv_timeout(TELL_EVERY) {
+            let after = match self.queue.recv_timeout(REPORT_INTERVAL) {
                 Ok(first) => self.gather(first, &mut batch),
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => break None,
@@ -96,7 +96,7 @@ impl Writer {
                 }
                 other => return Some(other),
             }
-            if batch.len() < TOGETHER {
+            if batch.len() < MAX_BATCH {
                 next = self.queue.try_recv().ok();
             }
         }
@@ -109,9 +109,9 @@ impl Writer {
         }
         let (entries, answers): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
         match self.chain.record(&entries) {
-            Ok(receipts) => {
-                for (answer, receipt) in answers.into_iter().zip(receipts) {
-                    self.answer(answer, Ok(receipt));
+            Ok(anchors) => {
+                for (answer, anchor) in answers.into_iter().zip(anchors) {
+                    self.answer(answer, Ok(anchor));
                 }
             }
             // What does not fit together may fit one by one, the outcome among them.
@@ -129,7 +129,7 @@ impl Writer {
         }
     }
 
-    fn answer(&self, answer: Option<Answer<Receipt>>, result: Result<Receipt, TrailError>) {
+    fn answer(&self, answer: Option<Answer<Anchor>>, result: Result<Anchor, TrailError>) {
         self.waiting.fetch_sub(1, Ordering::Relaxed);
         match answer {
             Some(answer) => reply(answer, result),
@@ -176,8 +176,8 @@ fn ends_operation((entry, _): &Waiting) -> bool {
     )
 }
 
-fn only(receipts: Vec<Receipt>) -> Result<Receipt, TrailError> {
-    receipts.into_iter().next().ok_or(TrailError::Closed)
+fn only(anchors: Vec<Anchor>) -> Result<Anchor, TrailError> {
+    anchors.into_iter().next().ok_or(TrailError::Closed)
 }
 
 fn reply<T>(answer: Answer<T>, result: Result<T, TrailError>) {

@@ -24,7 +24,7 @@ pub(super) struct HistoryArguments {
     /// Only operations that did not succeed
     #[arg(long)]
     failed: bool,
-    /// Also requests that were turned away
+    /// Also rejected requests
     #[arg(long)]
     rejected: bool,
     /// Go on showing operations as they end

@@ -9,8 +9,8 @@ use clap::Args;
 
 use super::source::SettingsSource;
 use crate::audit::{
-    Event, ImagePruned, OpenOptions, OperationEnded, OperationKind, OperationStarted, Outcome,
-    ROTATE_AT, Requester, RuntimeState, Trail, TrailError,
+    Event, ImagePruned, OperationEnded, OperationKind, OperationStarted, Outcome, ROTATE_AT,
+    Requester, RuntimeState, Trail, TrailError, TrailOptions,
 };
 use crate::engine::{Engine, StoredImage};
 use crate::exit::Exit;
@@ -59,7 +59,7 @@ type Failed = (Exit, String);
 
 async fn prune(settings: &Settings, arguments: &PruneArguments) -> Result<(), Failed> {
     let failed = |problem: String| (Exit::Failed, problem);
-    let (trail, opened) = Trail::open(OpenOptions {
+    let (trail, opened) = Trail::open(TrailOptions {
         state_directory: settings.state_directory.clone(),
         environment: settings.environment.as_str().to_owned(),
         agent_version: crate::VERSION.to_owned(),

@@ -10,7 +10,7 @@ use super::source::SettingsSource;
 use crate::access::{Access, AccessSettings, run_key_refresher};
 use crate::agent::Agent;
 use crate::audit::{
-    AgentStopped, Event, Fingerprinter, OpenOptions, Opened, ROTATE_AT, Trail, TrailError,
+    AgentStopped, Event, Fingerprinter, Opened, ROTATE_AT, Trail, TrailError, TrailOptions,
 };
 use crate::domain::Environment;
 use crate::engine::Engine;
@@ -211,7 +211,7 @@ async fn died(dead: oneshot::Receiver<()>) -> Exit {
 }
 
 fn open_trail(settings: &Settings) -> Result<(Trail, Opened, Fingerprinter), Exit> {
-    let options = OpenOptions {
+    let options = TrailOptions {
         state_directory: settings.state_directory.clone(),
         environment: settings.environment.as_str().to_owned(),
         agent_version: crate::VERSION.to_owned(),

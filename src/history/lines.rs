@@ -1,79 +1,81 @@
 //! The lines of a trail, across its files, as they stand or as they grow.
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use crate::audit::{NEWEST, TrailFile, TrailFiles, is_at};
-
-const BUFFER: usize = 256 * 1024;
+use crate::audit::{Line, LineReader, NEWEST, TrailFile, TrailFiles, Verifier, is_at};
 
 pub(super) struct Lines {
     path: PathBuf,
     /// Whether `path` is a directory, in which the trail may go on in another file.
     many: bool,
-    current: Option<BufReader<File>>,
-    /// Where the line that comes next begins in `current`.
-    position: u64,
+    current: Option<LineReader>,
     rest: VecDeque<TrailFile>,
-    line: Vec<u8>,
     last_seq: u64,
+    verifier: Verifier,
     unreadable: u64,
+    /// The first place where the trail is not what was written.
+    violation: Option<String>,
 }
 
 impl Lines {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let trail = TrailFiles::open(path)?;
+        let many = trail.directory.is_some();
         Ok(Self {
             path: path.to_owned(),
-            many: trail.directory.is_some(),
+            many,
             current: None,
-            position: 0,
             rest: trail.files.into(),
-            line: Vec::new(),
             last_seq: 0,
+            verifier: Verifier::new(!many),
             unreadable: 0,
+            violation: None,
         })
     }
 
-    /// The next whole line; `None` where there is none yet.
-    pub(super) fn next_line(&mut self) -> io::Result<Option<&[u8]>> {
+    /// Reads what is there, record by record with its line, until `take` fails.
+    pub(super) fn read(
+        &mut self,
+        mut take: impl FnMut(Line<'_>, &[u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
         loop {
-            self.line.clear();
             if let Some(current) = &mut self.current {
-                let read = current.read_until(b'\n', &mut self.line)?;
-                if self.line.ends_with(b"\n") {
-                    self.position += read as u64;
-                    return Ok(Some(&self.line));
-                }
-                if read > 0 {
-                    // Half a line may be completed, or be taken back after a crash: read it again.
-                    current.seek(SeekFrom::Start(self.position))?;
+                while let Some(line) = current.next()? {
+                    if line.is_unfinished() {
+                        // It may be completed, or be taken back after a crash: it is read again.
+                        current.read_again()?;
+                        break;
+                    }
+                    match self.verifier.take(line) {
+                        Ok((record, violation)) => {
+                            self.last_seq = record.seq;
+                            let violation = violation.map(|violation| violation.to_string());
+                            self.violation = self.violation.take().or(violation);
+                            take(record, line.bytes())?;
+                        }
+                        Err(_) => self.unreadable += 1,
+                    }
                 }
             }
-            match self.rest.pop_front() {
-                Some(next) => self.turn_to(next.file),
-                None => return Ok(None),
-            }
+            let Some(next) = self.rest.pop_front() else {
+                return Ok(());
+            };
+            self.verifier.begin_file(&next.name);
+            self.current = Some(LineReader::new(next.file)?);
         }
     }
 
-    fn turn_to(&mut self, file: File) {
-        self.current = Some(BufReader::with_capacity(BUFFER, file));
-        self.position = 0;
-    }
-
-    /// Looks whether the trail goes on in another file. What was written to this one until then is
-    /// read first.
+    /// Finds out whether the trail goes on in another file. What was written to this one until then is read first.
     pub(super) fn go_on(&mut self) -> io::Result<()> {
         let Some(current) = &self.current else {
             self.rest = TrailFiles::open(&self.path)?.files.into();
             return Ok(());
         };
-        if !self.many || is_at(current.get_ref(), &self.path.join(NEWEST))? {
+        if !self.many || is_at(current.file(), &self.path.join(NEWEST))? {
             return Ok(());
         }
         let after = self.last_seq;
@@ -85,18 +87,14 @@ impl Lines {
         Ok(())
     }
 
-    /// Says which record was read.
-    pub(super) fn saw(&mut self, seq: u64) {
-        self.last_seq = seq;
-    }
-
-    /// Says that the line was no record.
-    pub(super) fn cannot_read(&mut self) {
-        self.unreadable += 1;
-    }
-
+    /// How many lines were no record.
     pub(super) fn unreadable(&self) -> u64 {
         self.unreadable
+    }
+
+    /// The first place where the trail is not what was written, in words.
+    pub(super) fn violation(&self) -> Option<&str> {
+        self.violation.as_deref()
     }
 }
 

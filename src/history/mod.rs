@@ -1,5 +1,4 @@
 //! `deploy-agent history`: what ran when, who asked, what failed, was it the same image.
-
 //!
 //! `lines` reads the files of a trail as they stand or as they grow, `operation` gathers the records
 //! of one operation (`detail` its JSON), `table` and `summary` show them.
@@ -39,7 +38,7 @@ pub struct HistoryOptions {
     pub since: Option<Since>,
     /// Only operations that did not succeed.
     pub failed: bool,
-    /// Also requests that were turned away.
+    /// Also rejected requests.
     pub rejected: bool,
     /// Go on showing operations as they end, until `out` is closed. Without a summary.
     pub follow: bool,
@@ -106,7 +105,7 @@ pub fn history(options: &HistoryOptions, out: &mut impl Write) -> io::Result<()>
             show.take(entry)?;
         }
         show.release()?;
-        return show.conclude(lines.unreadable());
+        return show.conclude(&lines);
     }
     show.release()?;
     loop {
@@ -122,20 +121,10 @@ fn read<W: Write>(
     collector: &mut Collector,
     show: &mut Show<'_, W>,
 ) -> io::Result<()> {
-    while let Some(line) = lines.next_line()? {
-        match operation::Line::parse(line) {
-            Ok(record) => {
-                let seq = record.seq;
-                let entry = collector.take(record, line);
-                lines.saw(seq);
-                if let Some(entry) = entry {
-                    show.take(entry)?;
-                }
-            }
-            Err(_) => lines.cannot_read(),
-        }
-    }
-    Ok(())
+    lines.read(|record, line| match collector.take(record, line) {
+        Some(entry) => show.take(entry),
+        None => Ok(()),
+    })
 }
 
 /// Chooses what is shown, and shows it.
@@ -206,15 +195,24 @@ impl<'o, W: Write> Show<'o, W> {
         self.table.row(self.out, entry)
     }
 
-    fn conclude(self, unreadable: u64) -> io::Result<()> {
-        if !self.options.json {
-            self.summary.write(self.out)?;
-            if unreadable > 0 {
-                writeln!(
-                    self.out,
-                    "lines that cannot be read: {unreadable}; see `deploy-agent verify`"
-                )?;
-            }
+    fn conclude(self, lines: &Lines) -> io::Result<()> {
+        if self.options.json {
+            return self.out.flush();
+        }
+        self.summary.write(self.out)?;
+        if lines.unreadable() > 0 {
+            let unreadable = lines.unreadable();
+            writeln!(
+                self.out,
+                "lines that cannot be read: {unreadable}; see `deploy-agent verify`"
+            )?;
+        }
+        if let Some(violation) = lines.violation() {
+            writeln!(
+                self.out,
+                "not what was written: {}; see `deploy-agent verify`",
+                table::harmless(violation.into())
+            )?;
         }
         self.out.flush()
     }

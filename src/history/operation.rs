@@ -1,78 +1,11 @@
 //! Gathers the records of an operation into one.
 
-use std::borrow::Cow;
-
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::lines::rename;
+use crate::audit::{Line, Text, owned};
 
-#[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
-impl Text<'_> {
-    fn owned(this: Option<&Self>) -> Option<String> {
-        this.map(|text| text.0.clone().into_owned())
-    }
-}
-
-#[derive(Deserialize)]
-struct Requester<'a> {
-    #[serde(borrow, default)]
-    client_id: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    common_name: Option<Text<'a>>,
-}
-
-/// What the table needs of a line; everything else is skipped unread.
-#[derive(Deserialize)]
-pub(super) struct Line<'a> {
-    pub(super) seq: u64,
-    #[serde(borrow)]
-    at: Cow<'a, str>,
-    #[serde(borrow)]
-    event: Cow<'a, str>,
-    #[serde(borrow, default)]
-    operation: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    kind: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    image: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    digest: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    image_id: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    requester: Option<Requester<'a>>,
-    #[serde(borrow, default)]
-    step: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    failed_step: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    outcome: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    reason: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    state: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    request: Option<Text<'a>>,
-    #[serde(default)]
-    http: Option<u16>,
-    #[serde(default)]
-    duration_ms: Option<u64>,
-    #[serde(default)]
-    downtime_ms: Option<u64>,
-    #[serde(default)]
-    count: Option<u64>,
-}
-
-impl<'a> Line<'a> {
-    pub(super) fn parse(line: &'a [u8]) -> serde_json::Result<Self> {
-        serde_json::from_slice(line)
-    }
-}
-
-/// One row: an operation, or a request that was turned away.
+/// One row: an operation, or a rejected request.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Entry {
     /// When it began, RFC 3339.
@@ -105,7 +38,7 @@ impl Entry {
     fn begun(line: &Line<'_>) -> Self {
         let mut entry = Self {
             at: line.at.clone().into_owned(),
-            operation: Text::owned(line.operation.as_ref()).unwrap_or_default(),
+            operation: owned(line.operation.as_ref()).unwrap_or_default(),
             outcome: "running".to_owned(),
             ..Self::default()
         };
@@ -116,24 +49,24 @@ impl Entry {
     /// What several records may say.
     fn know(&mut self, line: &Line<'_>) {
         if let Some(kind) = &line.kind {
-            self.kind = kind.0.clone().into_owned();
+            self.kind = kind.as_str().to_owned();
         }
-        let image = || Text::owned(line.image.as_ref());
+        let image = || owned(line.image.as_ref());
         self.image = self.image.take().or_else(image);
         let by = || {
             let requester = line.requester.as_ref()?;
             let who = requester.common_name.as_ref();
-            Text::owned(who.or(requester.client_id.as_ref()))
+            owned(who.or(requester.client_id.as_ref()))
         };
         self.by = self.by.take().or_else(by);
     }
 
     fn ended(&mut self, line: &Line<'_>) {
         self.know(line);
-        self.outcome = Text::owned(line.outcome.as_ref()).unwrap_or_default();
-        self.step = Text::owned(line.failed_step.as_ref());
-        self.reason = Text::owned(line.reason.as_ref());
-        self.digest = Text::owned(line.digest.as_ref().or(line.image_id.as_ref()));
+        self.outcome = owned(line.outcome.as_ref()).unwrap_or_default();
+        self.step = owned(line.failed_step.as_ref());
+        self.reason = owned(line.reason.as_ref());
+        self.digest = owned(line.digest.as_ref().or(line.image_id.as_ref()));
         self.duration_ms = line.duration_ms;
         self.downtime_ms = line.downtime_ms;
     }
@@ -141,9 +74,9 @@ impl Entry {
     fn interrupted(&mut self, line: &Line<'_>) {
         self.outcome = "interrupted".to_owned();
         if let Some(kind) = &line.kind {
-            self.kind = kind.0.clone().into_owned();
+            self.kind = kind.as_str().to_owned();
         }
-        let state = line.state.as_ref().map_or("unknown", |text| &text.0);
+        let state = line.state.as_ref().map_or("unknown", Text::as_str);
         self.reason = Some(format!(
             "the agent ended during this operation; afterwards the runtime was: {}",
             state.replace('_', " ")
@@ -190,7 +123,7 @@ impl Collector {
                 let detail = self.detail(&record, line);
                 let entry = self.find(&record)?;
                 if record.event == "step_started" {
-                    entry.step = Text::owned(record.step.as_ref());
+                    entry.step = owned(record.step.as_ref());
                 }
                 if let Some(detail) = detail {
                     entry.add(&record.event, detail);
@@ -244,10 +177,10 @@ impl Collector {
         entry.outcome = record
             .http
             .map_or_else(String::new, |http| http.to_string());
-        let reason = Text::owned(record.reason.as_ref()).unwrap_or_default();
+        let reason = owned(record.reason.as_ref()).unwrap_or_default();
         entry.reason = Some(match (record.count, &record.request) {
-            (Some(count), _) => format!("{count} more requests were turned away"),
-            (None, Some(request)) => format!("{}: {reason}", request.0),
+            (Some(count), _) => format!("{count} more requests were rejected"),
+            (None, Some(request)) => format!("{}: {reason}", request.as_str()),
             (None, None) => reason,
         });
         entry.json = self.detail(record, line).map(|mut all| {
@@ -261,7 +194,7 @@ impl Collector {
         let operation = record.operation.as_ref()?;
         self.open
             .iter()
-            .position(|entry| entry.operation == operation.0)
+            .position(|entry| entry.operation == operation.as_str())
     }
 
     fn find(&mut self, record: &Line<'_>) -> Option<&mut Entry> {
@@ -278,7 +211,7 @@ impl Collector {
         let mut all: Map<String, Value> = serde_json::from_slice(line).unwrap_or_else(|_| {
             let known = [
                 ("at", json!(record.at)),
-                ("operation", json!(Text::owned(record.operation.as_ref()))),
+                ("operation", json!(owned(record.operation.as_ref()))),
                 ("unreadable", json!(true)),
             ];
             known

@@ -71,7 +71,7 @@ impl Summary {
         spread(out, "duration", &self.durations)?;
         spread(out, "downtime", &self.downtimes)?;
         if self.rejections > 0 {
-            writeln!(out, "turned away: {} rows", self.rejections)?;
+            writeln!(out, "rejected: {} rows", self.rejections)?;
         }
         Ok(())
     }

@@ -148,7 +148,7 @@ impl Table {
 }
 
 /// `text` with everything that a terminal would obey spelt out.
-fn harmless(text: Cow<'_, str>) -> Cow<'_, str> {
+pub(super) fn harmless(text: Cow<'_, str>) -> Cow<'_, str> {
     if !text.chars().any(obeyed_by_terminals) {
         return text;
     }

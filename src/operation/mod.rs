@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use crate::access::Requester;
-use crate::audit::{Fingerprinter, Receipt, Trail};
+use crate::audit::{Anchor, Fingerprinter, Trail};
 use crate::domain::{Environment, ImageReference};
 use crate::engine::Engine;
 use crate::settings::{OperationSettings, RuntimeSettings};
@@ -59,7 +59,7 @@ pub struct Ended {
     /// Names it in log and trail; none if it was not admitted.
     pub operation: Option<String>,
     /// The record of its outcome; none if there is none.
-    pub audit_head: Option<Receipt>,
+    pub audit_head: Option<Anchor>,
     /// What it achieved, or how it failed.
     pub result: Result<Done, Failure>,
 }

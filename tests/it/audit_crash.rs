@@ -10,8 +10,8 @@ use crate::audit_support::*;
 const DIRECTORY: &str = "AUDIT_CRASH_DIRECTORY";
 const ROUNDS: u64 = 12;
 
-fn small_files(dir: &std::path::Path) -> OpenOptions {
-    OpenOptions {
+fn small_files(dir: &std::path::Path) -> TrailOptions {
+    TrailOptions {
         rotate_at: 4000,
         ..options(dir)
     }

@@ -56,7 +56,7 @@ impl Drop for Dir {
 
 /// Opens a trail as an agent does. Tests start processes in other threads; between fork and exec such a child holds a
 /// copy of every lock of this process, so "locked" is only believed when it stays.
-pub fn trail_open(options: OpenOptions) -> Result<(Trail, Opened), TrailError> {
+pub fn trail_open(options: TrailOptions) -> Result<(Trail, Opened), TrailError> {
     for _ in 0..40 {
         match Trail::open(options.clone()) {
             Err(TrailError::Locked(_)) => std::thread::sleep(std::time::Duration::from_millis(25)),
@@ -66,8 +66,8 @@ pub fn trail_open(options: OpenOptions) -> Result<(Trail, Opened), TrailError> {
     Trail::open(options)
 }
 
-pub fn options(directory: &Path) -> OpenOptions {
-    OpenOptions {
+pub fn options(directory: &Path) -> TrailOptions {
+    TrailOptions {
         state_directory: directory.to_owned(),
         environment: "dev".to_owned(),
         agent_version: "0.1.0".to_owned(),
@@ -150,7 +150,7 @@ pub fn tag_ran(operation: &str, reference: &str, image_id: &str) -> Event {
 }
 
 /// Opens, appends and closes.
-pub async fn life(dir: &Dir, events: Vec<Event>) -> Receipt {
+pub async fn life(dir: &Dir, events: Vec<Event>) -> Anchor {
     let (trail, _) = open(dir);
     for event in events {
         trail.append(event).await.unwrap();
@@ -159,7 +159,7 @@ pub async fn life(dir: &Dir, events: Vec<Event>) -> Receipt {
     trail.head()
 }
 
-pub fn verified(path: &Path, expect: Option<&Receipt>, partial: bool) -> (Verdict, String) {
+pub fn verified(path: &Path, expect: Option<&Anchor>, partial: bool) -> (Verdict, String) {
     let options = VerifyOptions {
         path: path.to_owned(),
         expect: expect.map(|receipt| receipt.to_string().parse().unwrap()),

@@ -206,7 +206,7 @@ async fn a_changed_line_is_recorded_once_and_the_agent_goes_on() {
     let (trail, opened) = open(&dir);
     assert_eq!(
         opened.problems,
-        ["audit.jsonl line 3: record 3 does not follow the line before it"]
+        ["audit.jsonl line 2: changed after it was written"]
     );
     trail.close().await;
     assert_eq!(dir.events()[3..], ["agent_started", "trail_damaged"]);

@@ -6,7 +6,7 @@ use deploy_agent::audit::*;
 
 use crate::audit_support::*;
 
-async fn small() -> (Dir, Receipt) {
+async fn small() -> (Dir, Anchor) {
     let dir = Dir::new();
     let events = vec![
         started("a"),
@@ -17,7 +17,7 @@ async fn small() -> (Dir, Receipt) {
     (dir, head)
 }
 
-async fn rotated() -> (Dir, Receipt) {
+async fn rotated() -> (Dir, Anchor) {
     let dir = Dir::new();
     let mut how = options(&dir.0);
     how.rotate_at = 1500;
@@ -140,7 +140,7 @@ async fn a_cut_tail_is_found_through_the_head_and_through_what_is_expected() {
 #[tokio::test]
 async fn another_record_in_the_place_of_the_expected_one_is_found() {
     let (dir, head) = small().await;
-    let other = Receipt {
+    let other = Anchor {
         seq: head.seq - 1,
         hash: head.hash,
     };

@@ -4,8 +4,6 @@ use std::path::{Path, PathBuf};
 
 #[path = "../fuzz/targets/assertion.rs"]
 mod assertion;
-#[path = "../fuzz/targets/desk.rs"]
-mod desk;
 #[path = "../fuzz/targets/image_reference.rs"]
 mod image_reference;
 #[path = "../fuzz/targets/request_body.rs"]
@@ -16,6 +14,8 @@ mod runtime_env;
 mod settings_file;
 #[path = "../fuzz/targets/trail_bytes.rs"]
 mod trail_bytes;
+#[path = "../fuzz/targets/trail_dir.rs"]
+mod trail_dir;
 #[path = "../fuzz/targets/trail_edits.rs"]
 mod trail_edits;
 

@@ -1,7 +1,7 @@
 #![no_main]
 
-#[path = "../targets/desk.rs"]
-mod desk;
+#[path = "../targets/trail_dir.rs"]
+mod trail_dir;
 #[path = "../targets/trail_bytes.rs"]
 mod trail_bytes;
 

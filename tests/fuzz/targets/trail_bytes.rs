@@ -5,34 +5,34 @@ use aws_lc_rs::digest;
 use deploy_agent::audit::{TrailError, Verdict};
 use serde_json::Value;
 
-use super::desk::Desk;
+use super::trail_dir::TrailDir;
 
 pub fn check(data: &[u8]) {
-    let desk = Desk::new();
-    desk.write("audit.jsonl", data);
+    let trail_dir = TrailDir::new();
+    trail_dir.write("audit.jsonl", data);
     let whole = data
         .iter()
         .rposition(|byte| *byte == b'\n')
         .map_or(0, |at| at + 1);
     if let Some(head) = head_of(&data[..whole]) {
-        desk.write("audit.head", head.as_bytes());
+        trail_dir.write("audit.head", head.as_bytes());
     }
-    let (verdict, said) = desk.verdict();
-    desk.history();
-    match desk.open() {
+    let (verdict, said) = trail_dir.verdict();
+    trail_dir.history();
+    match trail_dir.open() {
         Ok(opened) => {
-            let after = desk.read("audit.jsonl");
-            nothing_is_lost(data, &after, &desk);
+            let after = trail_dir.read("audit.jsonl");
+            nothing_is_lost(data, &after, &trail_dir);
             if verdict == Verdict::Intact {
                 assert!(opened.problems.is_empty(), "{said} {:?}", opened.problems);
                 assert_eq!(opened.torn.is_some(), whole < data.len());
             }
-            desk.history();
-            desk.is_calm();
+            trail_dir.history();
+            trail_dir.is_calm();
         }
         Err(TrailError::Damaged { .. }) => {
             assert_eq!(
-                desk.read("audit.jsonl"),
+                trail_dir.read("audit.jsonl"),
                 data,
                 "what is refused is left alone"
             );
@@ -59,16 +59,16 @@ fn head_of(whole: &[u8]) -> Option<String> {
 
 /// What stays is a beginning of what was there, up to the end of a line; the rest is in a file of its own, and no
 /// record is in it.
-fn nothing_is_lost(data: &[u8], after: &[u8], desk: &Desk) {
+fn nothing_is_lost(data: &[u8], after: &[u8], trail_dir: &TrailDir) {
     let mut aside = Vec::new();
-    for entry in std::fs::read_dir(desk.path()).expect("readable") {
+    for entry in std::fs::read_dir(trail_dir.path()).expect("readable") {
         let name = entry
             .expect("an entry")
             .file_name()
             .into_string()
             .expect("text");
         if name.starts_with("audit.torn.") {
-            aside.push(desk.read(&name));
+            aside.push(trail_dir.read(&name));
         }
     }
     assert!(aside.len() <= 1);

@@ -3,7 +3,7 @@
 
 use deploy_agent::audit::Verdict;
 
-use super::desk::Desk;
+use super::trail_dir::TrailDir;
 
 type Files = &'static [(&'static str, &'static [u8])];
 
@@ -48,9 +48,9 @@ pub fn check(data: &[u8]) {
             edit[4],
         );
     }
-    let desk = Desk::new();
+    let trail_dir = TrailDir::new();
     for (name, bytes) in &changed {
-        desk.write(name, bytes);
+        trail_dir.write(name, bytes);
     }
     let first = |file: usize| common(files[file].1, &changed[file].1);
     let newest = &changed[0].1;
@@ -59,7 +59,7 @@ pub fn check(data: &[u8]) {
         .filter(|end| !end.is_empty() && !end.contains(&b'\n'));
     let others_as_written = (1..files.len()).all(|file| changed[file].1 == files[file].1);
     let as_written = others_as_written && (newest == files[0].1 || torn_end.is_some());
-    let (verdict, said) = desk.verdict();
+    let (verdict, said) = trail_dir.verdict();
     assert_eq!(verdict == Verdict::Intact, as_written, "{said}");
 
     let whole = files[0].1[..first(0)]
@@ -67,11 +67,13 @@ pub fn check(data: &[u8]) {
         .rposition(|byte| *byte == b'\n')
         .map_or(0, |at| at + 1);
     if others_as_written {
-        shows_all_that_ended(&desk, files, whole);
+        shows_all_that_ended(&trail_dir, files, whole);
     }
-    if let Ok(opened) = desk.open() {
+    if let Ok(opened) = trail_dir.open() {
         assert!(
-            desk.read("audit.jsonl").starts_with(&files[0].1[..whole]),
+            trail_dir
+                .read("audit.jsonl")
+                .starts_with(&files[0].1[..whole]),
             "good records stay"
         );
         let alarmed = opened.torn.is_some() || !opened.problems.is_empty();
@@ -82,16 +84,16 @@ pub fn check(data: &[u8]) {
                 "{said} {:?}",
                 opened.problems
             );
-            shows_all_that_ended(&desk, files, whole);
+            shows_all_that_ended(&trail_dir, files, whole);
         }
         if !as_written {
             assert_eq!(
-                desk.verdict().0,
+                trail_dir.verdict().0,
                 Verdict::Broken,
                 "a start does not mend what was changed"
             );
         }
-        desk.is_calm();
+        trail_dir.is_calm();
     }
 }
 
@@ -126,8 +128,8 @@ fn common(one: &[u8], other: &[u8]) -> usize {
 }
 
 /// Every operation whose end is in what was not changed.
-fn shows_all_that_ended(desk: &Desk, files: Files, whole: usize) {
-    let shown = desk.history();
+fn shows_all_that_ended(trail_dir: &TrailDir, files: Files, whole: usize) {
+    let shown = trail_dir.history();
     let before = files.iter().filter(|(name, _)| name.starts_with("audit.0"));
     let lines = before
         .map(|(_, bytes)| *bytes)

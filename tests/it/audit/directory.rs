@@ -3,7 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
-use deploy_agent::audit::{Fingerprinter, OpenOptions, ROTATE_AT, TrailError};
+use deploy_agent::audit::{Fingerprinter, ROTATE_AT, TrailError, TrailOptions};
 
 use super::Desk;
 use crate::audit_support::trail_open;
@@ -60,7 +60,7 @@ async fn a_link_or_a_directory_is_no_trail() {
 #[tokio::test]
 async fn the_other_environments_directory_is_refused() {
     let desk = Desk::with_two_deploys().await;
-    let other = trail_open(OpenOptions {
+    let other = trail_open(TrailOptions {
         state_directory: desk.state.clone(),
         environment: "prod".to_owned(),
         agent_version: String::new(),

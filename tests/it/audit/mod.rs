@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 
 use crate::audit_support::trail_open;
 use deploy_agent::audit::{
-    Event, OpenOptions, Opened, OperationEnded, OperationKind, OperationStarted, Outcome,
-    ROTATE_AT, Requester, RuntimeState, StepStarted, TagRan, Trail, TrailError, Verdict,
-    VerifyOptions, verify,
+    Event, Opened, OperationEnded, OperationKind, OperationStarted, Outcome, ROTATE_AT, Requester,
+    RuntimeState, StepStarted, TagRan, Trail, TrailError, TrailOptions, Verdict, VerifyOptions,
+    verify,
 };
 
 /// A state directory and a trail in it.
@@ -75,7 +75,7 @@ impl Desk {
 }
 
 pub fn open_in(state: &Path, rotate_at: u64) -> Result<(Trail, Opened), TrailError> {
-    trail_open(OpenOptions {
+    trail_open(TrailOptions {
         state_directory: state.to_owned(),
         environment: "dev".to_owned(),
         agent_version: "0.0.0".to_owned(),

@@ -98,7 +98,7 @@ async fn damage_in_the_middle_is_recorded_and_the_agent_goes_on() {
     fs::write(desk.file(), changed).expect("written");
     let (trail, opened) = desk.opened();
     assert!(
-        opened.problems[0].contains("line 3"),
+        opened.problems[0].contains("line 2: changed"),
         "{:?}",
         opened.problems
     );

@@ -170,7 +170,7 @@ fn deploys_wait_in_a_queue_and_a_status_waits_for_nothing() {
         until("it runs", Duration::from_secs(10), || {
             !world.events("operation_started").is_empty()
         });
-        // One runs and one may wait: of two more one is turned away.
+        // One runs and one may wait: of two more one is rejected.
         let others = [(); 2].map(|()| scope.spawn(|| agent.deploy(&world.image("1.0.1"))));
         let asked = Instant::now();
         assert_eq!(agent.status_answer().status, 200);

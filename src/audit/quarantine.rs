@@ -1,39 +1,38 @@
 //! Bytes after the last whole record: kept, and out of the way.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use super::error::TrailError;
 use super::event::TornLineKeptAside;
-use super::record::sha256;
+use super::hash::sha256_of;
 use super::{files, layout};
 
 /// Moves the bytes after the first `whole`, which end with record `seq`, to a file of their own.
-pub(super) fn keep_aside(
+pub(super) fn move_aside(
     directory: &Path,
     file: &File,
     whole: u64,
     seq: u64,
 ) -> Result<TornLineKeptAside, TrailError> {
     let path = directory.join(layout::NEWEST);
-    let failed = |error: io::Error| TrailError::io("read", &path, &error);
-    let mut source = file;
-    source.seek(SeekFrom::Start(whole)).map_err(failed)?;
-    let mut bytes = Vec::new();
-    source.read_to_end(&mut bytes).map_err(failed)?;
     let name = (0..)
         .map(|n| layout::torn(seq, n))
         .find(|name| fs::symlink_metadata(directory.join(name)).is_err())
         .unwrap_or_default();
-    files::replace(directory, &name, &bytes)?;
+    let (sha256, bytes) = files::replace_by(directory, &name, |aside| {
+        let mut source = file;
+        source.seek(SeekFrom::Start(whole))?;
+        sha256_of(source, |piece| aside.write_all(piece))
+    })?;
     file.set_len(whole)
         .and_then(|()| file.sync_all())
         .map_err(|e| TrailError::io("cut", &path, &e))?;
     Ok(TornLineKeptAside {
         file: name,
-        bytes: bytes.len() as u64,
-        sha256: sha256(&bytes),
+        bytes,
+        sha256,
     })
 }
 
@@ -42,17 +41,19 @@ pub(super) fn unrecorded(directory: &Path, seq: u64) -> Result<Vec<TornLineKeptA
     let mut found = Vec::new();
     for name in (0..).map(|n| layout::torn(seq, n)) {
         let path = directory.join(&name);
-        if fs::symlink_metadata(&path).is_err() {
-            break;
-        }
-        let mut bytes = Vec::new();
-        files::open_own(&path, OpenOptions::new().read(true))?
-            .read_to_end(&mut bytes)
-            .map_err(|e| TrailError::io("read", &path, &e))?;
+        let file = match files::open_own(&path, OpenOptions::new().read(true)) {
+            Err(TrailError::Io {
+                kind: io::ErrorKind::NotFound,
+                ..
+            }) => break,
+            file => file?,
+        };
+        let (sha256, bytes) =
+            sha256_of(file, |_| Ok(())).map_err(|e| TrailError::io("read", &path, &e))?;
         found.push(TornLineKeptAside {
             file: name,
-            bytes: bytes.len() as u64,
-            sha256: sha256(&bytes),
+            bytes,
+            sha256,
         });
     }
     Ok(found)

@@ -4,15 +4,15 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use deploy_agent::audit::{
-    OpenOptions, Opened, ROTATE_AT, Trail, TrailError, Verdict, VerifyOptions, verify,
+    Opened, ROTATE_AT, Trail, TrailError, TrailOptions, Verdict, VerifyOptions, verify,
 };
 use deploy_agent::history::{HistoryOptions, history};
 use serde_json::Value;
 
 /// A directory of mode 0700 that goes away with its value.
-pub struct Desk(PathBuf);
+pub struct TrailDir(PathBuf);
 
-impl Desk {
+impl TrailDir {
     pub fn new() -> Self {
         use std::os::unix::fs::DirBuilderExt as _;
         static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -49,7 +49,7 @@ impl Desk {
     /// As an agent does at its start.
     pub fn open(&self) -> Result<Opened, TrailError> {
         for _ in 0..200 {
-            let opened = Trail::open(OpenOptions {
+            let opened = Trail::open(TrailOptions {
                 state_directory: self.0.clone(),
                 environment: "dev".to_owned(),
                 agent_version: "0.1.0".to_owned(),
@@ -120,7 +120,7 @@ impl Desk {
     }
 }
 
-impl Drop for Desk {
+impl Drop for TrailDir {
     fn drop(&mut self) {
         std::fs::remove_dir_all(&self.0).ok();
     }
