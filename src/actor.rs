@@ -6,13 +6,13 @@
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::operation::{
-    Context as Operations, Ended, Failure, FailureKind, Run, RuntimeState, Ticket,
+    Ended, Failure, FailureKind, Operation, OperationDeps, not_started, perform,
 };
 use crate::systemd::Heartbeat;
 
@@ -22,7 +22,7 @@ const OVERTIME: Duration = Duration::from_secs(60);
 /// One admitted operation on its way to the actor.
 pub struct Perform {
     /// What to do.
-    pub ticket: Ticket,
+    pub operation: Operation,
     /// Its place among the waiting and the running.
     pub permit: OwnedSemaphorePermit,
     /// Where the outcome goes; closed when its client is gone, and one that has not started then never starts. Not the
@@ -43,7 +43,7 @@ impl Message for Drain {
 
 /// Owns the runtime container. There is one.
 pub struct ContainerActor {
-    operations: Arc<Operations>,
+    deps: Arc<OperationDeps>,
     closing: Arc<AtomicBool>,
     heartbeat: Heartbeat,
     /// Dropped with the actor: that is how the process learns of its death.
@@ -54,13 +54,13 @@ impl ContainerActor {
     /// An actor whose death closes `alive`.
     #[must_use]
     pub fn new(
-        operations: Arc<Operations>,
+        deps: Arc<OperationDeps>,
         closing: Arc<AtomicBool>,
         heartbeat: Heartbeat,
         alive: oneshot::Sender<()>,
     ) -> Self {
         Self {
-            operations,
+            deps,
             closing,
             heartbeat,
             _alive: alive,
@@ -82,11 +82,11 @@ impl Handler<Perform> for ContainerActor {
     type Result = AtomicResponse<Self, ()>;
 
     fn handle(&mut self, message: Perform, _: &mut Self::Context) -> Self::Result {
-        let operations = Arc::clone(&self.operations);
+        let deps = Arc::clone(&self.deps);
         let heartbeat = self.heartbeat.clone();
         let closing = self.closing.load(Ordering::Acquire);
         AtomicResponse::new(Box::pin(
-            perform(operations, heartbeat, closing, message).into_actor(self),
+            handle(deps, heartbeat, closing, message).into_actor(self),
         ))
     }
 }
@@ -99,60 +99,41 @@ impl Handler<Drain> for ContainerActor {
     }
 }
 
-async fn perform(
-    operations: Arc<Operations>,
-    heartbeat: Heartbeat,
-    closing: bool,
-    message: Perform,
-) {
+async fn handle(deps: Arc<OperationDeps>, heartbeat: Heartbeat, closing: bool, message: Perform) {
     let Perform {
-        ticket,
+        operation,
         permit,
         reply,
     } = message;
-    let ended = if closing {
-        let failure = not_begun(
-            FailureKind::ShuttingDown,
-            "not started: the agent is shutting down",
-        );
-        Run::not_begun(&operations, &ticket, failure).await
+    let refused = if closing {
+        let reason = "not started: the agent is shutting down";
+        Some(Failure::before_start(FailureKind::ShuttingDown, reason))
     } else if reply.is_closed() {
-        let failure = not_begun(
-            FailureKind::Abandoned,
-            "not started: the client was gone before its turn came",
-        );
-        Run::not_begun(&operations, &ticket, failure).await
+        let reason = "not started: the client was gone before its turn came";
+        Some(Failure::before_start(FailureKind::Abandoned, reason))
     } else {
-        let limit = ticket.arrived + operations.rules.budget + OVERTIME;
-        beating(&heartbeat, limit, Run::perform(&operations, &ticket)).await
+        None
+    };
+    let ended = match refused {
+        Some(failure) => not_started(&deps, &operation, failure).await,
+        None => {
+            let limit = operation.arrived + deps.limits.budget + OVERTIME;
+            beating(&heartbeat, limit, perform(&deps, &operation)).await
+        }
     };
     // The place is free before the answer is out, so that the client's next request finds it free.
     drop(permit);
     if reply.send(ended).is_err() {
         log::warn!(
             "operation={} {} ended after its client had left",
-            ticket.id,
-            ticket.title()
+            operation.id,
+            operation.title()
         );
     }
 }
 
-fn not_begun(kind: FailureKind, reason: &str) -> Failure {
-    Failure {
-        kind,
-        step: None,
-        reason: reason.to_owned(),
-        state: RuntimeState::Untouched,
-        unknown: false,
-    }
-}
-
-/// Polls the operation and the heartbeat in the actor's own task; past the limit the heart stops, and systemd acts.
-async fn beating<T>(
-    heartbeat: &Heartbeat,
-    limit: std::time::Instant,
-    work: impl Future<Output = T>,
-) -> T {
+/// Polls the operation and the heartbeat in the actor's own task; past the limit the beat stops, and systemd acts.
+async fn beating<T>(heartbeat: &Heartbeat, limit: Instant, work: impl Future<Output = T>) -> T {
     let Some(every) = heartbeat.every() else {
         return work.await;
     };
@@ -161,7 +142,7 @@ async fn beating<T>(
         tokio::select! {
             biased;
             outcome = &mut work => return outcome,
-            () = tokio::time::sleep(every) => if std::time::Instant::now() < limit { heartbeat.beat() },
+            () = tokio::time::sleep(every) => if Instant::now() < limit { heartbeat.beat() },
         }
     }
 }

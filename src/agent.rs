@@ -2,21 +2,17 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
 use actix::prelude::*;
 use bytes::Bytes;
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::access::Requester;
 use crate::actor::{ContainerActor, Drain, Perform};
 use crate::audit::Rejection;
 use crate::domain::{ContainerName, Environment, ImageReference, Repository};
-use crate::operation::{
-    Context as Operations, Ended, Failure, FailureKind, Request, RuntimeState, Ticket,
-};
+use crate::operation::{Ended, Failure, FailureKind, Operation, OperationDeps, RuntimeState};
+use crate::runtime::{RuntimeView, StaleView};
 use crate::systemd::Heartbeat;
-use crate::view::{RuntimeView, StaleView};
 
 /// The agent as the front end sees it. Cheap to clone.
 #[derive(Clone)]
@@ -25,42 +21,23 @@ pub struct Agent {
     admission: Arc<Semaphore>,
     closing: Arc<AtomicBool>,
     view: RuntimeView,
-    operations: Arc<Operations>,
-}
-
-/// A request as the front end has validated it.
-pub struct Submission {
-    /// What to do.
-    pub request: Request,
-    /// Who asks.
-    pub requester: Requester,
-    /// `Cf-Ray` of the request.
-    pub cf_ray: Option<String>,
-    /// `environment` of the body.
-    pub environment_asked: Option<Environment>,
-    /// When the request arrived.
-    pub arrived: Instant,
+    deps: Arc<OperationDeps>,
 }
 
 impl Agent {
     /// Starts the actor on the current system; the receiver ends when the actor dies.
     #[must_use]
     pub fn start(
-        operations: Operations,
+        deps: OperationDeps,
         view: RuntimeView,
         queue_capacity: usize,
         heartbeat: Heartbeat,
     ) -> (Self, oneshot::Receiver<()>) {
-        let operations = Arc::new(operations);
+        let deps = Arc::new(deps);
         let closing = Arc::new(AtomicBool::new(false));
         let (alive, dead) = oneshot::channel();
-        let actor = ContainerActor::new(
-            Arc::clone(&operations),
-            Arc::clone(&closing),
-            heartbeat,
-            alive,
-        )
-        .start();
+        let actor =
+            ContainerActor::new(Arc::clone(&deps), Arc::clone(&closing), heartbeat, alive).start();
         // One place for the running operation, the others for those that wait. The mailbox itself bounds nothing:
         // every sender owns a slot of it.
         let admission = Arc::new(Semaphore::new(queue_capacity + 1));
@@ -70,7 +47,7 @@ impl Agent {
                 admission,
                 closing,
                 view,
-                operations,
+                deps,
             },
             dead,
         )
@@ -80,46 +57,28 @@ impl Agent {
     /// operation goes on, one that has not started never will.
     ///
     /// What was not admitted ends as a failure without an operation.
-    pub async fn submit(&self, submission: Submission) -> Ended {
-        let Submission {
-            request,
-            requester,
-            cf_ray,
-            environment_asked,
-            arrived,
-        } = submission;
+    pub async fn submit(&self, operation: Operation) -> Ended {
         if self.closing.load(Ordering::Acquire) {
-            return not_admitted(refused(
-                FailureKind::ShuttingDown,
-                "not started: the agent is shutting down",
-            ));
+            let reason = "not started: the agent is shutting down";
+            return Ended::not_admitted(Failure::before_start(FailureKind::ShuttingDown, reason));
         }
         let Ok(permit) = Arc::clone(&self.admission).try_acquire_owned() else {
-            return not_admitted(refused(
-                FailureKind::QueueFull,
-                "not started: too many operations are waiting; try again when they have ended",
-            ));
+            let reason =
+                "not started: too many operations are waiting; try again when they have ended";
+            return Ended::not_admitted(Failure::before_start(FailureKind::QueueFull, reason));
         };
-        let ticket = Ticket {
-            id: uuid::Uuid::now_v7().to_string(),
-            request,
-            requester,
-            cf_ray,
-            environment_asked,
-            arrived,
-        };
-        let operation = ticket.id.clone();
+        let id = operation.id.clone();
         let (reply, outcome) = oneshot::channel();
         // Not `send`: actix silently drops a queued message whose reply nobody awaits.
         self.actor.do_send(Perform {
-            ticket,
+            operation,
             permit,
             reply,
         });
-        outcome.await.unwrap_or_else(|_| {
-            let reason = "the agent failed while the operation was queued or running; the state of the runtime container is unknown, read the status";
-            let failure = Failure { kind: FailureKind::Panicked, step: None, reason: reason.to_owned(), state: RuntimeState::Unknown, unknown: true };
-            Ended { operation: Some(operation), audit_head: None, result: Err(failure) }
+        outcome.await.unwrap_or_else(|_| Ended {
+            operation: Some(id),
+            audit_head: None,
+            result: Err(actor_died()),
         })
     }
 
@@ -141,24 +100,24 @@ impl Agent {
     /// This agent's environment.
     #[must_use]
     pub fn environment(&self) -> Environment {
-        self.operations.environment
+        self.deps.environment
     }
 
     /// The fixed container name.
     #[must_use]
     pub fn container_name(&self) -> &ContainerName {
-        &self.operations.runtime.container_name
+        &self.deps.runtime.container_name
     }
 
     /// The one repository that is allowed.
     #[must_use]
     pub fn repository(&self) -> &Repository {
-        &self.operations.runtime.repository
+        &self.deps.runtime.repository
     }
 
-    /// Records a request that was refused before it became an operation; the trail bounds how many.
-    pub fn refused(&self, rejection: Rejection) {
-        self.operations.trail.rejected(rejection);
+    /// Records a request that was rejected before it became an operation; the trail bounds how many.
+    pub fn record_rejection(&self, rejection: Rejection) {
+        self.deps.trail.rejected(rejection);
     }
 
     /// Parses an image by this agent's rules.
@@ -170,20 +129,12 @@ impl Agent {
     }
 }
 
-fn not_admitted(failure: Failure) -> Ended {
-    Ended {
-        operation: None,
-        audit_head: None,
-        result: Err(failure),
-    }
-}
-
-fn refused(kind: FailureKind, reason: &str) -> Failure {
+fn actor_died() -> Failure {
+    let reason = "the agent failed while the operation was queued or running; the state of the runtime container is \
+                  unknown, read the status";
     Failure {
-        kind,
-        step: None,
-        reason: reason.to_owned(),
-        state: RuntimeState::Untouched,
-        unknown: false,
+        state: RuntimeState::Unknown,
+        unknown: true,
+        ..Failure::before_start(FailureKind::Panicked, reason)
     }
 }

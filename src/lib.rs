@@ -9,7 +9,7 @@
 //! | handle | [`agent`] submit, status, drain: what the routes hold |
 //! | order | [`actor`] the `ContainerActor`: one operation after the other, and nothing else; [`systemd`] what the service manager is told |
 //! | operations | [`operation`] the straight line of a deploy and of a stop |
-//! | what is known | [`watcher`] follows the engine's events, [`view`] is what a status shows |
+//! | what is known | [`runtime`] the watcher of the engine's events, the view that a status shows, the step that runs now |
 //! | infrastructure | [`engine`] the only part that knows bollard; [`history`] the trail for people; [`logging`] |
 //! | what is given | [`settings`] every problem at once; [`credentials`] for the registry |
 //! | leaves | [`audit`] the trail; [`access`] who may ask |
@@ -50,10 +50,9 @@ pub mod history;
 pub mod http;
 pub mod logging;
 pub mod operation;
+pub mod runtime;
 pub mod settings;
 pub mod systemd;
-pub mod view;
-pub mod watcher;
 
 /// This agent's version with the commit it was built from (`0.1.0+0123456789ab`), as records, labels and `--version`
 /// have it; without a commit where there was no git checkout.

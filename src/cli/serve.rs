@@ -16,11 +16,10 @@ use crate::domain::Environment;
 use crate::engine::Engine;
 use crate::exit::Exit;
 use crate::logging;
-use crate::operation::{Context, record_interrupted};
+use crate::operation::{OperationDeps, record_interrupted};
+use crate::runtime::{self, Watcher};
 use crate::settings::Settings;
 use crate::systemd::{self, Heartbeat};
-use crate::view;
-use crate::watcher::Watcher;
 
 /// Past the budget, for writing answers to clients that read slowly.
 const ANSWER_SLACK: Duration = Duration::from_secs(5);
@@ -107,13 +106,13 @@ async fn serve(settings: Settings) -> Exit {
     );
     record_interrupted(&trail, &engine, &opened).await;
 
-    let (publisher, runtime_view) = view::view(
+    let (publisher, runtime_view) = runtime::view(
         settings.runtime.container_name.clone(),
         settings.status_max_age,
     );
     let (watcher, watcher_handle) =
         Watcher::new(engine.clone(), publisher, settings.status_max_age);
-    let (activity, activity_seen) = view::activity();
+    let (activity, activity_seen) = runtime::activity();
     actix::spawn(watcher.run());
     actix::spawn(systemd::report(activity_seen));
     actix::spawn(logging::report_broken_requests());
@@ -122,11 +121,11 @@ async fn serve(settings: Settings) -> Exit {
         actix::spawn(run_key_refresher(refresher));
     }
     let budget = settings.operation.budget;
-    let operations = Context {
+    let deps = OperationDeps {
         environment: settings.environment,
         engine,
         runtime: settings.runtime.clone(),
-        rules: settings.operation.clone(),
+        limits: settings.operation.clone(),
         docker_config: settings.engine.docker_config.clone(),
         trail: trail.clone(),
         settings_fingerprint: fingerprinter
@@ -139,7 +138,7 @@ async fn serve(settings: Settings) -> Exit {
     // The first answer to a status is knowledge, if the engine is there at all.
     watcher_handle.refresh(false).await;
     let (agent, dead) = Agent::start(
-        operations,
+        deps,
         runtime_view,
         settings.queue_capacity,
         Heartbeat::from_environment(),
@@ -151,7 +150,7 @@ async fn serve(settings: Settings) -> Exit {
             return Exit::Failed;
         }
     };
-    let front = server.handle();
+    let handle = server.handle();
     let mut served = actix::spawn(server);
     systemd::ready();
     log::info!(
@@ -182,7 +181,9 @@ async fn serve(settings: Settings) -> Exit {
         LAST_ANSWERS
     };
     // Clients get their answers; one that does not read them cannot hold the process.
-    tokio::time::timeout(limit, front.stop(graceful)).await.ok();
+    tokio::time::timeout(limit, handle.stop(graceful))
+        .await
+        .ok();
     let reason = reason.to_owned();
     if let Err(error) = trail
         .append(Event::AgentStopped(AgentStopped { reason }))

@@ -29,6 +29,15 @@ pub(super) const SNAPSHOTS_TARGET: &str = "/var/lib/dreichor/snapshots";
 #[derive(Debug)]
 pub struct Vacancy(());
 
+/// Who holds the runtime's name.
+#[derive(Debug)]
+pub enum Holder {
+    /// Nobody: a container can be created under it.
+    Nobody(Vacancy),
+    /// This container.
+    Container(Observed),
+}
+
 /// A container that was created by this operation and not started yet.
 #[derive(Debug)]
 pub struct CreatedContainer {
@@ -88,10 +97,15 @@ impl ContainerSpec {
 }
 
 impl Engine {
-    /// A vacancy, if an inspect has shown that nothing holds the name.
-    #[must_use]
-    pub fn vacancy(&self, shown: Option<&Observed>) -> Option<Vacancy> {
-        shown.is_none().then_some(Vacancy(()))
+    /// What holds the name.
+    ///
+    /// # Errors
+    /// As [`Engine::inspect_name`].
+    pub async fn holder(&self) -> Result<Holder, EngineError> {
+        Ok(match self.inspect_name().await? {
+            Some(observed) => Holder::Container(observed),
+            None => Holder::Nobody(Vacancy(())),
+        })
     }
 
     /// SIGTERM, `grace`, SIGKILL. A container that does not run, or no longer exists, is stopped.

@@ -26,7 +26,7 @@ use crate::settings::EngineSettings;
 pub use error::{Effect, EngineError, EngineFault};
 pub use events::{ContainerEvent, EventAction};
 pub use images::StoredImage;
-pub use lifecycle::{ContainerSpec, CreatedContainer, StartedContainer, Vacancy};
+pub use lifecycle::{ContainerSpec, CreatedContainer, Holder, StartedContainer, Vacancy};
 pub use observe::{ContainerId, ContainerStatus, Health, ImageId, Observed};
 pub use pull::{PULL_IDLE, PullProgress, PulledImage};
 

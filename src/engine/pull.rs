@@ -1,6 +1,7 @@
 //! Pulling: under an idle deadline, and never believed without proof.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::time::Duration;
 
 use bollard::auth::DockerCredentials;
@@ -24,6 +25,20 @@ pub struct PullProgress {
     pub current: u64,
     /// To download.
     pub total: u64,
+}
+
+/// `43 %, 120 of 280 MB`.
+impl fmt::Display for PullProgress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let percent = self
+            .current
+            .saturating_mul(100)
+            .checked_div(self.total)
+            .unwrap_or(0)
+            .min(100);
+        let (current, total) = (self.current / 1_000_000, self.total / 1_000_000);
+        write!(f, "{percent} %, {current} of {total} MB")
+    }
 }
 
 /// Proof that the engine holds what the registry has under the tag now.

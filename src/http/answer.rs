@@ -13,7 +13,7 @@ use actix_web::web::Bytes;
 use serde::Serialize;
 
 use crate::agent::Agent;
-use crate::operation::Done;
+use crate::operation::Completed;
 
 #[derive(Serialize)]
 struct ErrorBody<'a> {
@@ -44,16 +44,16 @@ pub(super) fn json(status: StatusCode, body: impl Into<Bytes>) -> HttpResponse {
 }
 
 /// The contract's success replies.
-pub(super) fn done(agent: &Agent, done: &Done) -> HttpResponse {
+pub(super) fn completed(agent: &Agent, completed: &Completed) -> HttpResponse {
     let container_name = agent.container_name().as_str();
-    let body = match done {
-        Done::Deployed { image } => serde_json::to_vec(&DeployedBody {
+    let body = match completed {
+        Completed::Deployed { image } => serde_json::to_vec(&DeployedBody {
             status: "deployed",
             container_name,
             image: image.as_str(),
             environment: agent.environment().as_str(),
         }),
-        Done::Stopped => serde_json::to_vec(&StoppedBody {
+        Completed::Stopped => serde_json::to_vec(&StoppedBody {
             status: "stopped",
             container_name,
         }),

@@ -9,7 +9,7 @@ use super::answer;
 use crate::access::Denied;
 use crate::domain::ImageError;
 use crate::operation::{Failure, FailureKind};
-use crate::view::StaleView;
+use crate::runtime::StaleView;
 
 /// Everything that a request can be answered with instead of success. `Display` is the reason, one sentence that a
 /// person can act on; it never holds a secret.

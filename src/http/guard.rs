@@ -159,7 +159,7 @@ fn record(state: &AppState, request: &HttpRequest, error: &ApiError) {
         other => other.to_string(),
     };
     let method = request.method();
-    state.agent.refused(Rejection {
+    state.agent.record_rejection(Rejection {
         http: error.status_code().as_u16(),
         request: format!(
             "{method} {}",

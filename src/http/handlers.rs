@@ -7,9 +7,8 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
 use super::error::ApiError;
 use super::guard::Admitted;
 use super::{AppState, answer, body};
-use crate::agent::Submission;
 use crate::domain::Environment;
-use crate::operation::{Ended, Request};
+use crate::operation::{Ended, Operation, Request};
 
 /// Finds the operation in the log and in the trail.
 static OPERATION: HeaderName = HeaderName::from_static("dreichor-operation");
@@ -85,20 +84,18 @@ async fn submit(
             admitted.requester.name()
         );
     }
-    let submission = Submission {
-        request,
-        requester: admitted.requester,
+    let operation = Operation {
         cf_ray: admitted.cf_ray,
         environment_asked,
-        arrived: admitted.arrived,
+        ..Operation::new(request, admitted.requester, admitted.arrived)
     };
     let Ended {
         operation,
         audit_head,
         result,
-    } = state.agent.submit(submission).await;
+    } = state.agent.submit(operation).await;
     let mut response = match result {
-        Ok(done) => answer::done(&state.agent, &done),
+        Ok(completed) => answer::completed(&state.agent, &completed),
         // As an error, so that the guard records it: there is no operation that tells of it.
         Err(failure) if operation.is_none() => return Err(ApiError::Failed(failure)),
         Err(failure) => ApiError::Failed(failure).error_response(),

@@ -6,7 +6,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, timeout_at};
 
-use super::Context;
+use super::deps::OperationDeps;
 use super::failure::{RuntimeState, StepError};
 use crate::engine::{
     ContainerEvent, ContainerId, ContainerStatus, EventAction, Health, Observed, PulledImage,
@@ -24,21 +24,23 @@ struct Watch {
     failed_with: Option<i64>,
 }
 
-/// What an event means to the watch.
-enum Verdict {
-    Watch,
-    Look,
+/// What comes next.
+enum Next {
+    /// The next event.
+    Wait,
+    /// An inspect: something may have changed.
+    Inspect,
 }
 
 /// Watches the new container for the confirmation window, then inspects it once.
 pub(super) async fn confirm(
-    context: &Context,
+    deps: &OperationDeps,
     id: &ContainerId,
     pulled: &PulledImage,
     events: &mut Receiver<ContainerEvent>,
 ) -> Result<RuntimeState, StepError> {
-    let end = Instant::now() + context.rules.start_confirmation;
-    let healthy_asked = context.rules.confirm == Confirm::Healthy && pulled.has_healthcheck;
+    let end = Instant::now() + deps.limits.start_confirmation;
+    let healthy_asked = deps.limits.confirm == Confirm::Healthy && pulled.has_healthcheck;
     let mut watch = Watch::default();
     loop {
         let pause = if healthy_asked {
@@ -46,31 +48,31 @@ pub(super) async fn confirm(
         } else {
             end
         };
-        let verdict = match timeout_at(pause, events.recv()).await {
+        let next = match timeout_at(pause, events.recv()).await {
             Ok(Ok(event)) if event.container == id.as_str() => watch.take(event.action),
-            Ok(Ok(_)) | Ok(Err(RecvError::Lagged(_))) => Verdict::Watch,
-            // Without a watcher there are no events; the look at the end decides.
+            Ok(Ok(_)) | Ok(Err(RecvError::Lagged(_))) => Next::Wait,
+            // Without a watcher there are no events; the inspect at the end decides.
             Ok(Err(RecvError::Closed)) => {
                 tokio::time::sleep_until(pause).await;
-                Verdict::Look
+                Next::Inspect
             }
-            Err(_) => Verdict::Look,
+            Err(_) => Next::Inspect,
         };
-        if let Verdict::Watch = verdict {
+        if let Next::Wait = next {
             continue;
         }
         let last = Instant::now() >= end;
-        let shown = context.engine.inspect_name().await?;
-        let healthy = judge(shown.as_ref(), id, pulled, &watch)?;
-        let up = shown.as_ref().is_some_and(Observed::may_run);
+        let observed = deps.engine.inspect_name().await?;
+        let healthy = judge(observed.as_ref(), id, pulled, &watch)?;
+        let up = observed.as_ref().is_some_and(Observed::may_run);
         let good = if up {
             RuntimeState::NewRunning
         } else {
             RuntimeState::NewExited
         };
-        let exited = shown
+        let exited = observed
             .as_ref()
-            .is_some_and(|shown| shown.status == ContainerStatus::Exited);
+            .is_some_and(|observed| observed.status == ContainerStatus::Exited);
         match (healthy_asked, last) {
             (true, _) if healthy == Some(Health::Healthy) => return Ok(good),
             (true, _) if healthy == Some(Health::Unhealthy) => {
@@ -83,7 +85,7 @@ pub(super) async fn confirm(
             }
             (false, true) => return Ok(good),
             // A clean end that nothing will follow needs no more watching.
-            (false, false) if exited && context.runtime.restart_policy == RestartPolicy::No => {
+            (false, false) if exited && deps.runtime.restart_policy == RestartPolicy::No => {
                 return Ok(good);
             }
             (_, false) => {}
@@ -92,18 +94,18 @@ pub(super) async fn confirm(
 }
 
 impl Watch {
-    fn take(&mut self, action: EventAction) -> Verdict {
+    fn take(&mut self, action: EventAction) -> Next {
         match action {
             EventAction::Died { exit_code: Some(0) } => {
                 self.clean_exits += 1;
-                Verdict::Look
+                Next::Inspect
             }
             EventAction::Died { exit_code } => {
                 self.failed_with = exit_code;
-                Verdict::Look
+                Next::Inspect
             }
-            EventAction::HealthChanged => Verdict::Look,
-            EventAction::Started | EventAction::OutOfMemory | EventAction::Other => Verdict::Watch,
+            EventAction::HealthChanged => Next::Inspect,
+            EventAction::Started | EventAction::OutOfMemory | EventAction::Other => Next::Wait,
         }
     }
 }
@@ -112,48 +114,48 @@ fn not_started(message: &str) -> StepError {
     StepError::NotStarted(message.to_owned())
 }
 
-/// Whether what is shown can still be a start. Exit 0 is one; running after an exit that was not seen to be 0 is none.
+/// Whether what is observed can still be a start. Exit 0 is one; running after an exit that was not seen to be 0 is none.
 fn judge(
-    shown: Option<&Observed>,
+    observed: Option<&Observed>,
     id: &ContainerId,
     pulled: &PulledImage,
     watch: &Watch,
 ) -> Result<Option<Health>, StepError> {
-    let Some(shown) = shown else {
+    let Some(observed) = observed else {
         return Err(not_started(
             "the new container was removed by somebody else",
         ));
     };
-    if shown.id != *id {
+    if observed.id != *id {
         return Err(not_started(
             "another container took the name of the new one",
         ));
     }
-    if shown.image_id != pulled.id {
+    if observed.image_id != pulled.id {
         return Err(not_started(
             "the new container runs another image than the one that was pulled",
         ));
     }
-    match shown.status {
-        ContainerStatus::Running if shown.restart_count > watch.clean_exits => {
+    match observed.status {
+        ContainerStatus::Running if observed.restart_count > watch.clean_exits => {
             // It runs again: only the event has told how it ended.
             let ended = watch
                 .failed_with
                 .map(|code| format!(", it exited with code {code}"));
             Err(StepError::NotStarted(format!(
                 "the new container was restarted {} times{}",
-                shown.restart_count,
+                observed.restart_count,
                 ended.unwrap_or_default()
             )))
         }
-        ContainerStatus::Running => Ok(shown.health),
-        ContainerStatus::Restarting | ContainerStatus::Exited if shown.oom_killed => Err(
+        ContainerStatus::Running => Ok(observed.health),
+        ContainerStatus::Restarting | ContainerStatus::Exited if observed.oom_killed => Err(
             not_started("the new container was killed for want of memory"),
         ),
-        ContainerStatus::Restarting | ContainerStatus::Exited if shown.exit_code != 0 => {
+        ContainerStatus::Restarting | ContainerStatus::Exited if observed.exit_code != 0 => {
             Err(StepError::NotStarted(format!(
                 "the new container exited with code {}",
-                shown.exit_code
+                observed.exit_code
             )))
         }
         ContainerStatus::Restarting | ContainerStatus::Exited => Ok(None),

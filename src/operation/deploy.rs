@@ -1,141 +1,105 @@
-//! The straight line of a deploy: preflight, pull, verify, stop, remove, create, start, confirm.
+//! A deploy: preflight, pull, verify, stop, remove, create, start, confirm.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use super::confirm::confirm;
-use super::failure::{Failure, FailureKind, StepError};
-use super::preflight::{Prepared, preflight, verify};
-use super::run::{ProgressReport, Run};
-use super::stop::clear;
-use super::{Context, Done, Step};
-use crate::credentials::RegistryCredentials;
+use super::failure::{Failure, FailureKind, Step, StepError};
+use super::image::verify;
+use super::preflight::{Prepared, preflight};
+use super::pull::pull;
+use super::record;
+use super::request::Completed;
+use super::step::Run;
+use super::stop::{record_end, remove, stop_old};
 use crate::domain::ImageReference;
-use crate::engine::{ContainerSpec, OPERATION_LABEL, PulledImage};
+use crate::engine::{ContainerId, ContainerSpec, Holder, OPERATION_LABEL};
 
 /// The most that creating a container may take.
 const CREATE_LIMIT: Duration = Duration::from_secs(10);
 /// The most that starting one may take.
 const START_LIMIT: Duration = Duration::from_secs(15);
-/// The most that reading credentials may take, helpers included.
-const CREDENTIALS_LIMIT: Duration = Duration::from_secs(5);
 
-/// Replaces the container, or starts the first one. Nothing before `stop` changes the running container.
-pub(super) async fn deploy(run: &mut Run<'_>, image: &ImageReference) -> Result<Done, Failure> {
-    let context = run.context;
-    let prepared = run.step(Step::Preflight, preflight(context)).await?;
+/// Replaces the container, or starts the first one.
+pub(super) async fn deploy(
+    run: &mut Run<'_>,
+    image: &ImageReference,
+) -> Result<Completed, Failure> {
+    let deps = run.deps;
+    let window = deps.limits.start_confirmation;
+    let prepared = run.step(Step::Preflight, preflight(deps)).await?;
     let spec = container_spec(run, &prepared);
-    run.facts.prepared(context, prepared.environment, &spec);
+    run.facts.prepared(deps, prepared.environment, &spec);
     let pulled = run.step(Step::Pull, pull(run, image)).await?;
     run.facts.pulled(&pulled);
-    let old = run
-        .step(Step::Verify, verify(context, &pulled, &prepared.platform))
+    let holder = run
+        .step(Step::Verify, verify(deps, &pulled, &prepared.platform))
         .await?;
 
-    let window = context.rules.start_confirmation;
-    let mut events = context.watcher.subscribe();
-    let vacancy = clear(run, old, window).await?;
+    // Nothing before this line changes the running container.
     run.touch();
+    let mut events = deps.watcher.subscribe();
+    let vacancy = match holder {
+        Holder::Nobody(vacancy) => vacancy,
+        Holder::Container(old) => {
+            let end = run.step(Step::Stop, stop_old(run, &old, window)).await?;
+            record_end(run, &old, end).await;
+            run.step(Step::Remove, remove(run, &old, window)).await?
+        }
+    };
     let limit = run.left_but(window).min(CREATE_LIMIT);
-    let created = run
-        .step(Step::Create, async {
-            Ok(context.engine.create(vacancy, &pulled, spec, limit).await?)
-        })
-        .await?;
+    let created = deps.engine.create(vacancy, &pulled, spec, limit);
+    let created = run.step(Step::Create, async { Ok(created.await?) }).await?;
     run.facts.created(&created.id);
     let limit = run.left_but(window).min(START_LIMIT);
-    let started = run
-        .step(Step::Start, async {
-            Ok(context.engine.start(created, limit).await?)
-        })
-        .await?;
+    let started = deps.engine.start(created, limit);
+    let started = run.step(Step::Start, async { Ok(started.await?) }).await?;
     run.facts.started();
-
     // Beside the window: it ran, whatever becomes of it.
-    let entered = context.trail.append(run.tag_ran(&pulled));
-    let confirmed = run
-        .attempt(
-            Step::Confirm,
-            confirm(context, &started.id, &pulled, &mut events),
-        )
-        .await;
-    match confirmed {
-        Ok(state) => match entered.await {
-            Ok(_) => {
-                run.facts.state = Some(state);
-                Ok(Done::Deployed {
-                    image: image.clone(),
-                })
-            }
-            // An immutable tag that nobody remembers is none.
-            Err(error) => Err(run.failed(Step::Confirm, &StepError::Trail(error)).await),
-        },
+    let entered = deps.trail.append(record::tag_ran(run.operation, &pulled));
+    let confirmed = confirm(deps, &started.id, &pulled, &mut events);
+    match run.attempt(Step::Confirm, confirmed).await {
+        Ok(state) => run.facts.state = Some(state),
         Err(error) => {
             if error.kind(Step::Confirm) == FailureKind::NotStarted {
                 halt(run, &started.id).await;
             }
-            Err(run.failed(Step::Confirm, &error).await)
+            return Err(run.failed(Step::Confirm, &error).await);
         }
+    }
+    match entered.await {
+        Ok(_) => Ok(Completed::Deployed {
+            image: image.clone(),
+        }),
+        // An immutable tag that nobody remembers is none.
+        Err(error) => Err(run.failed(Step::Confirm, &StepError::Trail(error)).await),
     }
 }
 
 /// Stops a container that failed its confirmation, so that no restart policy loops it. It stays for `docker logs`.
-async fn halt(run: &Run<'_>, id: &crate::engine::ContainerId) {
-    let (engine, grace, limit) = (
-        &run.context.engine,
-        run.context.rules.stop_grace,
-        run.left_but(Duration::ZERO),
-    );
-    let halted = run
-        .attempt(Step::Halt, async {
-            Ok(engine.stop(id, grace, limit.max(grace)).await?)
-        })
-        .await;
+async fn halt(run: &Run<'_>, id: &ContainerId) {
+    let grace = run.deps.limits.stop_grace;
+    let limit = run.left_but(Duration::ZERO).max(grace);
+    let stopping = run.deps.engine.stop(id, grace, limit);
+    let halted = run.attempt(Step::Halt, async { Ok(stopping.await?) }).await;
     if let Err(error) = halted {
         // The failure of the confirmation is what the caller hears; the state in it tells the rest.
         log::error!(
             "operation={} the failed container could not be stopped: {error}",
-            run.ticket.id
+            run.operation.id
         );
     }
 }
 
-/// Pulls within what the budget leaves; given up in time, with the old container untouched.
-fn pull<'a>(
-    run: &Run<'a>,
-    image: &'a ImageReference,
-) -> impl Future<Output = Result<PulledImage, StepError>> + use<'a> {
-    let context = run.context;
-    let limit = run
-        .left()
-        .saturating_sub(context.rules.reserve_after_pull());
-    let mut report = ProgressReport::new(run);
-    async move {
-        let host = image.repository().host();
-        let auth =
-            RegistryCredentials::load(context.docker_config.as_deref(), host, CREDENTIALS_LIMIT)
-                .await;
-        let auth = auth.map_err(|error| StepError::Host(error.to_string()))?;
-        let pulling = context
-            .engine
-            .pull(image, auth, |progress| report.take(progress));
-        match tokio::time::timeout(limit, pulling).await {
-            Ok(pulled) => Ok(pulled?),
-            Err(_) => Err(StepError::OutOfTime(limit.as_secs())),
-        }
-    }
-}
-
+/// What the container is made of.
 fn container_spec(run: &Run<'_>, prepared: &Prepared) -> ContainerSpec {
-    let Context {
-        runtime,
-        environment,
-        ..
-    } = run.context;
+    let (deps, runtime) = (run.deps, &run.deps.runtime);
     let labels = [
-        ("dreichor.deploy-agent.environment", environment.as_str()),
+        (
+            "dreichor.deploy-agent.environment",
+            deps.environment.as_str(),
+        ),
         ("dreichor.deploy-agent.version", crate::VERSION),
-        (OPERATION_LABEL, run.ticket.id.as_str()),
+        (OPERATION_LABEL, run.operation.id.as_str()),
     ];
     ContainerSpec {
         environment: prepared.environment.to_engine(),
@@ -147,6 +111,6 @@ fn container_spec(run: &Run<'_>, prepared: &Prepared) -> ContainerSpec {
         labels: labels
             .map(|(label, value)| (label.to_owned(), value.to_owned()))
             .into_iter()
-            .collect::<HashMap<_, _>>(),
+            .collect(),
     }
 }

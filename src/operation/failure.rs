@@ -2,10 +2,70 @@
 
 use thiserror::Error;
 
-use super::Step;
 pub use crate::audit::RuntimeState;
 use crate::audit::TrailError;
 use crate::engine::{Effect, EngineError, EngineFault, Observed};
+
+/// The steps, in the order in which they happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Everything that can be checked without touching anything.
+    Preflight,
+    /// Pull the image.
+    Pull,
+    /// Check what was pulled, and ask what holds the name.
+    Verify,
+    /// Stop the old container.
+    Stop,
+    /// Remove the old container.
+    Remove,
+    /// Create the new container.
+    Create,
+    /// Start it.
+    Start,
+    /// Watch it for the confirmation window.
+    Confirm,
+    /// Stop a new container that failed the confirmation, so that no restart policy loops it.
+    Halt,
+}
+
+impl Step {
+    /// Every step.
+    pub const ALL: [Self; 9] = [
+        Self::Preflight,
+        Self::Pull,
+        Self::Verify,
+        Self::Stop,
+        Self::Remove,
+        Self::Create,
+        Self::Start,
+        Self::Confirm,
+        Self::Halt,
+    ];
+
+    /// The word for it in reasons, log and trail.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Preflight => "preflight",
+            Self::Pull => "pull",
+            Self::Verify => "verify",
+            Self::Stop => "stop",
+            Self::Remove => "remove",
+            Self::Create => "create",
+            Self::Start => "start",
+            Self::Confirm => "confirm",
+            Self::Halt => "halt",
+        }
+    }
+
+    /// Whether the step waits until its intent is on the disk. The others only ask, or come between the stop and the
+    /// start, where the disk's time would be the runtime's downtime: what they do is announced by the durable intents
+    /// of the operation and of the stop, and their own records are made durable beside the act.
+    pub(super) const fn is_announced_on_disk(self) -> bool {
+        matches!(self, Self::Pull | Self::Stop | Self::Halt)
+    }
+}
 
 /// A failed operation. `Display` is the reason a caller reads: one sentence, no secret.
 #[derive(Debug, Clone, Error)]
@@ -50,15 +110,29 @@ pub enum FailureKind {
     Panicked,
 }
 
+impl Failure {
+    /// A failure that comes before an operation has begun: nothing was touched, and no step failed.
+    #[must_use]
+    pub fn before_start(kind: FailureKind, reason: impl Into<String>) -> Self {
+        Self {
+            kind,
+            step: None,
+            reason: reason.into(),
+            state: RuntimeState::Untouched,
+            unknown: false,
+        }
+    }
+}
+
 impl RuntimeState {
     /// Reads an inspect from the view of one operation.
     #[must_use]
-    pub fn of(shown: Option<&Observed>, operation: &str) -> Self {
-        let Some(shown) = shown else {
+    pub fn of(observed: Option<&Observed>, operation: &str) -> Self {
+        let Some(observed) = observed else {
             return Self::Nothing;
         };
-        let new = shown.operation.as_deref() == Some(operation);
-        match (new, shown.may_run(), shown.started_at.is_some()) {
+        let new = observed.operation.as_deref() == Some(operation);
+        match (new, observed.may_run(), observed.started_at.is_some()) {
             (false, true, _) => Self::OldRunning,
             (false, false, _) => Self::OldStopped,
             (true, true, _) => Self::NewRunning,

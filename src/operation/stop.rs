@@ -1,151 +1,143 @@
-//! The straight line of a stop, and what a deploy shares with it: clearing the name.
+//! A stop: preflight, stop, remove; and the two steps that a deploy shares with it.
 
 use std::future::Future;
-use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::failure::{Failure, RuntimeState, StepError};
-use super::record::{End, predecessor_ended};
-use super::run::Run;
-use super::{Context, Done, Step};
-use crate::engine::{ContainerEvent, EngineError, EventAction, Observed, Vacancy};
+use super::deps::OperationDeps;
+use super::failure::{Failure, RuntimeState, Step, StepError};
+use super::record::{self, End};
+use super::request::Completed;
+use super::step::Run;
+use crate::engine::{ContainerEvent, EventAction, Holder, Observed, Vacancy};
 
-/// The engine sends the event of an end at about the time it answers the stop.
+/// The engine tells of an end some milliseconds before it answers the stop.
 const EVENT_WAIT: Duration = Duration::from_millis(100);
 /// The most a removal may take.
 const REMOVE_LIMIT: Duration = Duration::from_secs(10);
 
 /// Stops and removes the container; without one there is nothing to do.
-pub(super) async fn stop(run: &mut Run<'_>) -> Result<Done, Failure> {
-    let context = run.context;
-    let old = run
-        .step(Step::Preflight, async {
-            Ok(context.engine.inspect_name().await?)
-        })
+pub(super) async fn stop(run: &mut Run<'_>) -> Result<Completed, Failure> {
+    let deps = run.deps;
+    let holder = run
+        .step(Step::Preflight, async { Ok(deps.engine.holder().await?) })
         .await?;
-    clear(run, old, Duration::ZERO).await?;
+    if let Holder::Container(old) = holder {
+        run.touch();
+        let end = run
+            .step(Step::Stop, stop_old(run, &old, Duration::ZERO))
+            .await?;
+        record_end(run, &old, end).await;
+        run.step(Step::Remove, remove(run, &old, Duration::ZERO))
+            .await?;
+    }
     run.facts.state = Some(RuntimeState::Nothing);
-    Ok(Done::Stopped)
+    Ok(Completed::Stopped)
 }
 
-/// Stops and removes what holds the name, and proves that it is free. `reserve` is kept for the steps to come.
-pub(super) async fn clear(
-    run: &mut Run<'_>,
-    old: Option<Observed>,
+/// Stops `old`, and tells how it ended. `reserve` is kept for the steps to come.
+pub(super) fn stop_old<'a, 'o>(
+    run: &Run<'a>,
+    old: &'o Observed,
     reserve: Duration,
-) -> Result<Vacancy, Failure> {
-    let context = run.context;
-    let Some(old) = old else {
-        return Ok(context
-            .engine
-            .vacancy(None)
-            .expect("a vacancy follows from an absent container"));
-    };
-    run.touch();
-    let mut events = context.watcher.subscribe();
-    let (grace, limit) = (context.rules.stop_grace, run.left_but(reserve));
-    let ticket = run.ticket;
-    let (ended_at, recorded) = run
-        .step(Step::Stop, async {
-            let noted = |end: Option<End>, killed_after_grace| {
-                let event = predecessor_ended(ticket, &old, end, killed_after_grace);
-                (Instant::now(), context.trail.append(event))
-            };
-            let stopping = context.engine.stop(&old.id, grace, limit);
-            stop_and_note(context, &old, &mut events, stopping, noted).await
+) -> impl Future<Output = Result<End, StepError>> + use<'a, 'o> {
+    let deps = run.deps;
+    let (grace, limit) = (deps.limits.stop_grace, run.left_but(reserve));
+    let mut events = deps.watcher.subscribe();
+    async move {
+        let begun = Instant::now();
+        deps.engine.stop(&old.id, grace, limit).await?;
+        let at = Instant::now();
+        let ran = old.may_run();
+        let known = match ran {
+            true => exit_of(deps, old, &mut events).await,
+            false => Some(Exit::of(old)),
+        };
+        Ok(End {
+            at,
+            exit_code: known.as_ref().map(|exit| exit.code),
+            oom_killed: known.is_some_and(|exit| exit.oom_killed),
+            killed_after_grace: ran && at.duration_since(begun) >= grace,
         })
-        .await?;
-    if old.may_run() {
-        run.facts.down(ended_at);
     }
-    // On the disk before the container is gone and cannot be asked any more.
-    if let Err(error) = recorded.await {
-        log::error!(
-            "operation={} the end of container {} is not recorded: {error}",
-            ticket.id,
-            old.id
-        );
-    }
-    let limit = run.left_but(reserve).min(REMOVE_LIMIT);
-    run.step(Step::Remove, async {
-        Ok::<_, StepError>(context.engine.remove(&old.id, limit).await?)
-    })
-    .await
 }
 
-/// Stops the old container and hands its end to `noted`, which says whether the grace had passed by then. The engine
-/// tells of an end some milliseconds before it answers the stop: the record is on its way to the disk meanwhile.
-async fn stop_and_note<T>(
-    context: &Context,
+/// How a process ended.
+struct Exit {
+    code: i64,
+    oom_killed: bool,
+}
+
+impl Exit {
+    fn of(observed: &Observed) -> Self {
+        Self {
+            code: observed.exit_code,
+            oom_killed: observed.oom_killed,
+        }
+    }
+}
+
+/// How `old` ended: the engine's event has told it by the time the stop is answered. Events are hints: without one the
+/// container is asked, and what that cannot tell is no failure, because it must not keep the new one from starting.
+async fn exit_of(
+    deps: &OperationDeps,
     old: &Observed,
     events: &mut Receiver<ContainerEvent>,
-    stopping: impl Future<Output = Result<(), EngineError>>,
-    noted: impl Fn(Option<End>, bool) -> T,
-) -> Result<T, StepError> {
-    if !old.may_run() {
-        stopping.await?;
-        let (exit_code, oom_killed) = (old.exit_code, old.oom_killed);
-        let end = End {
-            exit_code,
-            oom_killed,
-        };
-        return Ok(noted(Some(end), false));
-    }
-    let begun = Instant::now();
-    let killed = || begun.elapsed() >= context.rules.stop_grace;
-    let mut stopping = pin!(stopping);
-    let mut died = pin!(died(old, events));
-    tokio::select! {
-        biased;
-        end = &mut died => {
-            let recorded = noted(Some(end), killed());
-            stopping.await?;
-            Ok(recorded)
-        }
-        stopped = &mut stopping => {
-            stopped?;
-            let killed = killed();
-            let end = match tokio::time::timeout(EVENT_WAIT, died).await {
-                Ok(end) => Some(end),
-                Err(_) => shown_end(context, old).await,
-            };
-            Ok(noted(end, killed))
+) -> Option<Exit> {
+    match tokio::time::timeout(EVENT_WAIT, died(old, events)).await {
+        Ok(Some(exit)) => Some(exit),
+        Ok(None) | Err(_) => {
+            let observed = deps.engine.inspect(&old.id).await.ok().flatten()?;
+            Some(Exit::of(&observed))
         }
     }
 }
 
-/// How the old container ended, by the engine's event. Without the event it never says.
-async fn died(old: &Observed, events: &mut Receiver<ContainerEvent>) -> End {
+/// Waits for the event; none once there is no watcher. Cancel-safe.
+async fn died(old: &Observed, events: &mut Receiver<ContainerEvent>) -> Option<Exit> {
     let mut oom_killed = false;
     loop {
         let event = match events.recv().await {
             Ok(event) => event,
             Err(RecvError::Lagged(_)) => continue,
-            Err(RecvError::Closed) => std::future::pending().await,
+            Err(RecvError::Closed) => return None,
         };
         match event.action {
-            EventAction::OutOfMemory if event.container == old.id.as_str() => oom_killed = true,
+            _ if event.container != old.id.as_str() => {}
+            EventAction::OutOfMemory => oom_killed = true,
             EventAction::Died {
-                exit_code: Some(exit_code),
-            } if event.container == old.id.as_str() => {
-                return End {
-                    exit_code,
-                    oom_killed,
-                };
-            }
-            _ => {}
+                exit_code: Some(code),
+            } => return Some(Exit { code, oom_killed }),
+            EventAction::Died { exit_code: None } => return None,
+            EventAction::Started | EventAction::HealthChanged | EventAction::Other => {}
         }
     }
 }
 
-/// The same from an inspect: events are hints.
-async fn shown_end(context: &Context, old: &Observed) -> Option<End> {
-    let shown = context.engine.inspect(&old.id).await.ok().flatten()?;
-    Some(End {
-        exit_code: shown.exit_code,
-        oom_killed: shown.oom_killed,
-    })
+/// Records how `old` ended: on the disk before it is gone and cannot be asked any more.
+pub(super) async fn record_end(run: &mut Run<'_>, old: &Observed, end: End) {
+    if old.may_run() {
+        run.facts.down(end.at);
+    }
+    let event = record::predecessor_ended(run.operation, old, &end);
+    if let Err(error) = run.deps.trail.append(event).await {
+        log::error!(
+            "operation={} the end of container {} is not recorded: {error}",
+            run.operation.id,
+            old.id
+        );
+    }
+}
+
+/// Removes `old`, and proves that the name is free.
+pub(super) fn remove<'a, 'o>(
+    run: &Run<'a>,
+    old: &'o Observed,
+    reserve: Duration,
+) -> impl Future<Output = Result<Vacancy, StepError>> + use<'a, 'o> {
+    let deps = run.deps;
+    let limit = run.left_but(reserve).min(REMOVE_LIMIT);
+    async move { Ok(deps.engine.remove(&old.id, limit).await?) }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use deploy_agent::access::{Access, AccessSettings, Header, Presented};
 use deploy_agent::domain::{ContainerName, Environment};
-use deploy_agent::view::view;
+use deploy_agent::runtime::view;
 use dreichor_test_support::fake_engine::{Controls, FaultProxy, Verb};
 
 use super::access_support::lookup;

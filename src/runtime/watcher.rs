@@ -1,4 +1,4 @@
-//! Keeps the view fresh: follows the engine's events, looks after each, looks now and then without any.
+//! Keeps the view fresh: follows the engine's events, with an inspect behind each, and one now and then without any.
 //!
 //! Events are hints. They are lost under pressure and at engine restarts, so a periodic inspect stands behind them.
 
@@ -8,14 +8,14 @@ use futures_util::{Stream, StreamExt};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
+use super::view::ViewPublisher;
 use crate::engine::{ContainerEvent, Engine, EngineError};
-use crate::view::ViewPublisher;
 
-/// Looks within the age bound of the view: one may fail, one may be late.
-const LOOKS_PER_MAX_AGE: u32 = 3;
+/// Within the age bound of the view: one may fail, one may be late.
+const INSPECTS_PER_MAX_AGE: u32 = 3;
 /// Between attempts while the engine is absent.
 const RECONNECT: Duration = Duration::from_secs(1);
-/// A subscription counts from some moment after the request; what happened until then is looked up.
+/// A subscription counts from some moment after the request; what happened until then an inspect shows.
 const SETTLE: Duration = Duration::from_millis(250);
 /// Events kept for an operation that is busy elsewhere; a restart loop makes a few a second.
 const EVENT_BUFFER: usize = 64;
@@ -27,10 +27,10 @@ pub struct WatcherHandle {
     events: broadcast::Sender<ContainerEvent>,
 }
 
-/// A look that somebody waits for.
+/// An inspect that somebody waits for.
 struct Refresh {
     done: oneshot::Sender<()>,
-    /// The container is not what it was: if the look fails, the view is not served until one succeeds.
+    /// The container is not what it was: if the inspect fails, the view is not served until one succeeds.
     changed: bool,
 }
 
@@ -45,14 +45,14 @@ pub struct Watcher {
 }
 
 impl WatcherHandle {
-    /// Looks now and returns when the view shows it, or when the look has failed. `changed` says that what the view
+    /// Inspects now and returns when the view shows it, or when the inspect has failed. Cancel-safe: the inspect is made all the same. `changed` says that what the view
     /// showed so far is no longer true.
     pub async fn refresh(&self, changed: bool) {
-        let (done, looked) = oneshot::channel();
+        let (done, refreshed) = oneshot::channel();
         let asked = Refresh { done, changed };
         if self.refresh.send(asked).await.is_ok() {
             // A dropped reply means that the watcher is gone, and the process with it.
-            drop(looked.await);
+            drop(refreshed.await);
         }
     }
 
@@ -64,7 +64,7 @@ impl WatcherHandle {
 }
 
 impl Watcher {
-    /// A watcher that looks at least three times within `max_age`.
+    /// A watcher that inspects at least three times within `max_age`.
     #[must_use]
     pub fn new(
         engine: Engine,
@@ -81,7 +81,7 @@ impl Watcher {
             Self {
                 engine,
                 publisher,
-                poll: max_age / LOOKS_PER_MAX_AGE,
+                poll: max_age / INSPECTS_PER_MAX_AGE,
                 refresh,
                 events,
                 reachable: None,
@@ -103,31 +103,31 @@ impl Watcher {
         }
     }
 
-    /// Follows one subscription to its end; false when nobody is left to look for.
+    /// Follows one subscription to its end; false when nobody is left to do it for.
     async fn follow(
         &mut self,
         mut stream: impl Stream<Item = Result<ContainerEvent, EngineError>> + Unpin,
     ) -> bool {
-        let mut next_look = Instant::now();
+        let mut next_inspect = Instant::now();
         let mut settled = false;
         loop {
             tokio::select! {
                 biased;
                 asked = self.refresh.recv() => match asked {
-                    // A look that failed is soon followed by another.
-                    Some(asked) => if !self.look_for(asked).await { next_look = Instant::now() },
+                    // One that failed is soon followed by another.
+                    Some(asked) => if !self.inspect_for(asked).await { next_inspect = Instant::now() },
                     None => return false,
                 },
                 event = stream.next() => match event {
                     Some(Ok(event)) => {
                         self.take(event);
-                        next_look = Instant::now();
+                        next_inspect = Instant::now();
                     }
                     Some(Err(_)) | None => return true,
                 },
-                () = sleep_until(next_look) => {
-                    self.look().await;
-                    next_look = Instant::now() + if settled { self.poll } else { SETTLE };
+                () = sleep_until(next_inspect) => {
+                    self.inspect().await;
+                    next_inspect = Instant::now() + if settled { self.poll } else { SETTLE };
                     settled = true;
                 }
             }
@@ -136,12 +136,12 @@ impl Watcher {
 
     /// Waits before the next subscription, answering refreshes meanwhile.
     async fn pause(&mut self) -> bool {
-        self.look().await;
+        self.inspect().await;
         let until = Instant::now() + RECONNECT;
         loop {
             tokio::select! {
                 asked = self.refresh.recv() => match asked {
-                    Some(asked) => drop(self.look_for(asked).await),
+                    Some(asked) => drop(self.inspect_for(asked).await),
                     None => return false,
                 },
                 () = sleep_until(until) => return true,
@@ -156,23 +156,23 @@ impl Watcher {
         self.events.send(event).ok();
     }
 
-    /// Whether the look succeeded.
-    async fn look_for(&mut self, asked: Refresh) -> bool {
+    /// Whether the inspect succeeded.
+    async fn inspect_for(&mut self, asked: Refresh) -> bool {
         let Refresh { done, changed } = asked;
-        let seen = self.look().await;
-        if changed && !seen {
-            self.publisher.overtaken();
+        let succeeded = self.inspect().await;
+        if changed && !succeeded {
+            self.publisher.invalidate();
         }
         // The operation that asked may have been cancelled by the process's end.
         done.send(()).ok();
-        seen
+        succeeded
     }
 
-    async fn look(&mut self) -> bool {
-        let looked = self.engine.inspect_name().await;
-        let reachable = looked.is_ok();
-        match looked {
-            Ok(shown) => self.publisher.publish(shown),
+    async fn inspect(&mut self) -> bool {
+        let observed = self.engine.inspect_name().await;
+        let reachable = observed.is_ok();
+        match observed {
+            Ok(observed) => self.publisher.publish(observed),
             Err(error) if self.reachable != Some(false) => {
                 log::warn!("the view of the container ages: {error}")
             }

@@ -1,6 +1,4 @@
-//! What is known of the container and since when; and, apart from it, what is being done.
-//!
-//! Knowledge has one writer, the watcher; activity has one writer, the actor. Readers never wait for either.
+//! What is known of the container, and since when.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,10 +8,9 @@ use bytes::Bytes;
 use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use tokio::sync::watch;
 
 use crate::domain::ContainerName;
-use crate::engine::{Observed, PullProgress};
+use crate::engine::Observed;
 
 /// The contract's status reply.
 #[derive(Serialize)]
@@ -26,20 +23,20 @@ struct StatusBody<'a> {
     started_at: Option<&'a str>,
 }
 
-/// One look at the container, with the reply it stands for.
+/// What an inspect has shown, as the reply it stands for.
 #[derive(Debug)]
-struct Knowledge {
-    looked_at: Instant,
-    looked_at_utc: OffsetDateTime,
+struct Snapshot {
+    observed_at: Instant,
+    observed_at_utc: OffsetDateTime,
     body: Bytes,
-    /// Something was done to the container since, and nobody has seen what came of it.
-    overtaken: bool,
+    /// Something was done to the container since, and no inspect has shown what came of it.
+    invalidated: bool,
 }
 
 /// The read side of the view: cheap to clone, never blocks.
 #[derive(Clone)]
 pub struct RuntimeView {
-    knowledge: Arc<ArcSwapOption<Knowledge>>,
+    newest: Arc<ArcSwapOption<Snapshot>>,
     max_age: Duration,
 }
 
@@ -56,22 +53,11 @@ pub struct StaleView {
     pub last_seen: Option<String>,
 }
 
-/// What the actor is doing.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Activity {
-    /// `deploy 1.0.1` or `stop`; none when idle.
-    pub operation: Option<String>,
-    /// The step of it.
-    pub step: Option<&'static str>,
-    /// Of a pull.
-    pub progress: Option<PullProgress>,
-}
-
 /// Makes both sides of a view.
 #[must_use]
 pub fn view(name: ContainerName, max_age: Duration) -> (ViewPublisher, RuntimeView) {
     let view = RuntimeView {
-        knowledge: Arc::new(ArcSwapOption::empty()),
+        newest: Arc::new(ArcSwapOption::empty()),
         max_age,
     };
     (
@@ -83,25 +69,19 @@ pub fn view(name: ContainerName, max_age: Duration) -> (ViewPublisher, RuntimeVi
     )
 }
 
-/// Makes both sides of the activity.
-#[must_use]
-pub fn activity() -> (watch::Sender<Activity>, watch::Receiver<Activity>) {
-    watch::channel(Activity::default())
-}
-
 impl RuntimeView {
     /// The serialised status reply.
     ///
     /// # Errors
     /// The container was not seen within the bound, or never.
     pub fn status_body(&self) -> Result<Bytes, StaleView> {
-        let knowledge = self.knowledge.load();
-        match knowledge.as_deref() {
-            Some(known) if !known.overtaken && known.looked_at.elapsed() <= self.max_age => {
+        let snapshot = self.newest.load();
+        match snapshot.as_deref() {
+            Some(known) if !known.invalidated && known.observed_at.elapsed() <= self.max_age => {
                 Ok(known.body.clone())
             }
             Some(known) => Err(StaleView {
-                last_seen: known.looked_at_utc.format(&Rfc3339).ok(),
+                last_seen: known.observed_at_utc.format(&Rfc3339).ok(),
             }),
             None => Err(StaleView { last_seen: None }),
         }
@@ -110,8 +90,8 @@ impl RuntimeView {
 
 impl ViewPublisher {
     /// Publishes what an inspect has just shown.
-    pub fn publish(&self, shown: Option<Observed>) {
-        let up = shown.as_ref().filter(|shown| shown.is_kept_up());
+    pub fn publish(&self, observed: Option<Observed>) {
+        let up = observed.as_ref().filter(|observed| observed.is_kept_up());
         let body = StatusBody {
             container_name: self.name.as_str(),
             running: up.is_some(),
@@ -121,20 +101,20 @@ impl ViewPublisher {
         let body = serde_json::to_vec(&body)
             .expect("a struct of strings and a bool always serialises")
             .into();
-        let looked_at_utc = OffsetDateTime::now_utc();
-        self.view.knowledge.store(Some(Arc::new(Knowledge {
-            looked_at: Instant::now(),
-            looked_at_utc,
+        let observed_at_utc = OffsetDateTime::now_utc();
+        self.view.newest.store(Some(Arc::new(Snapshot {
+            observed_at: Instant::now(),
+            observed_at_utc,
             body,
-            overtaken: false,
+            invalidated: false,
         })));
     }
 
     /// What was published is no longer true, and what is true is not known.
-    pub fn overtaken(&self) {
-        if let Some(known) = self.view.knowledge.load_full() {
-            self.view.knowledge.store(Some(Arc::new(Knowledge {
-                overtaken: true,
+    pub fn invalidate(&self) {
+        if let Some(known) = self.view.newest.load_full() {
+            self.view.newest.store(Some(Arc::new(Snapshot {
+                invalidated: true,
                 body: known.body.clone(),
                 ..*known
             })));
@@ -169,13 +149,13 @@ mod tests {
     }
 
     #[test]
-    fn a_view_that_an_operation_has_overtaken_is_not_served_until_the_next_look() {
+    fn an_invalidated_view_is_not_served_until_the_next_inspect() {
         let (publisher, view) = pair(Duration::from_secs(15));
         publisher.publish(None);
-        publisher.overtaken();
+        publisher.invalidate();
         assert!(
             view.status_body()
-                .expect_err("overtaken")
+                .expect_err("invalidated")
                 .last_seen
                 .is_some()
         );

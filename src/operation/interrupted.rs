@@ -1,0 +1,40 @@
+//! Operations that an earlier life of the agent left without an outcome.
+
+use super::failure::RuntimeState;
+use crate::audit::{Event, Opened, OperationInterrupted, Trail};
+use crate::engine::Engine;
+
+/// Closes what an earlier life of the agent left open, with what the engine shows now. Nothing is resumed.
+pub async fn record_interrupted(trail: &Trail, engine: &Engine, opened: &Opened) {
+    if opened.unfinished.is_empty() {
+        return;
+    }
+    let observed = engine.inspect_name().await;
+    for left in &opened.unfinished {
+        let state = match &observed {
+            Ok(observed) => RuntimeState::of(observed.as_ref(), &left.operation),
+            Err(_) => RuntimeState::Unknown,
+        };
+        let observed = observed.as_ref().ok().and_then(Option::as_ref);
+        log::warn!(
+            "operation={} {} was interrupted; {}; nothing is resumed",
+            left.operation,
+            left.kind,
+            state.clause()
+        );
+        let event = Event::OperationInterrupted(OperationInterrupted {
+            operation: left.operation.clone(),
+            kind: left.kind.clone(),
+            last_step: left.last_step.clone(),
+            state,
+            container_id: observed.map(|observed| observed.id.as_str().to_owned()),
+            image: observed.map(|observed| observed.image.clone()),
+        });
+        if let Err(error) = trail.append(event).await {
+            log::error!(
+                "operation={} could not be closed in the audit trail: {error}",
+                left.operation
+            );
+        }
+    }
+}

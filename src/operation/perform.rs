@@ -1,0 +1,126 @@
+//! Every operation: it begins, runs, ends, and is recorded.
+
+use std::time::Duration;
+
+use futures_util::future::join;
+
+use super::deps::OperationDeps;
+use super::failure::{Failure, FailureKind, RuntimeState};
+use super::request::{Completed, Ended, Operation, Request};
+use super::step::Run;
+use super::{deploy, record, stop};
+use crate::runtime::Activity;
+
+/// Runs an admitted operation to its end and records it. Not cancel-safe: the actor owns it, whatever its client does.
+///
+/// A failure says at which step it came and what state the runtime is in.
+pub async fn perform(deps: &OperationDeps, operation: &Operation) -> Ended {
+    log::info!(
+        "operation={} {} begins, asked by {}",
+        operation.id,
+        operation.title(),
+        operation.requester.name()
+    );
+    let mut run = Run::new(deps, operation);
+    let result = match begin(deps, operation, run.left()).await {
+        Err(failure) => Err(failure),
+        Ok(()) => match &operation.request {
+            Request::Deploy { image } => deploy::deploy(&mut run, image).await,
+            Request::Stop => stop::stop(&mut run).await,
+        },
+    };
+    // Before the answer, so that a status asked after it shows this operation.
+    let refreshed = deps.watcher.refresh(run.has_touched());
+    let (ended, ()) = join(end(&run, result), refreshed).await;
+    deps.activity.send_replace(Activity::default());
+    ended
+}
+
+/// Records an admitted operation that never began.
+pub async fn not_started(deps: &OperationDeps, operation: &Operation, failure: Failure) -> Ended {
+    log::warn!("operation={} {} {failure}", operation.id, operation.title());
+    let started = deps
+        .trail
+        .append(record::operation_started(deps, operation));
+    let ended = record::operation_ended(operation, &Err(failure.clone()), None);
+    let ended = deps.trail.append(ended);
+    let recorded = started.await.and(ended.await);
+    if let Err(error) = &recorded {
+        log::error!("operation={} is not recorded: {error}", operation.id);
+    }
+    Ended {
+        operation: Some(operation.id.clone()),
+        audit_head: recorded.ok(),
+        result: Err(failure),
+    }
+}
+
+/// Records the intent. Nothing is started that cannot be recorded, or that cannot end in the time that is left.
+async fn begin(deps: &OperationDeps, operation: &Operation, left: Duration) -> Result<(), Failure> {
+    // Not only this record must find room, but also the outcome.
+    let mut recorded = deps.trail.probe().await;
+    if recorded.is_ok() {
+        let started = record::operation_started(deps, operation);
+        recorded = deps.trail.append(started).await.map(drop);
+    }
+    recorded.map_err(|error| {
+        let reason = format!("nothing was started: the audit trail cannot be written: {error}");
+        Failure::before_start(FailureKind::Trail, reason)
+    })?;
+    let least = deps.least_time(&operation.request);
+    if left >= least {
+        return Ok(());
+    }
+    let waited = operation.arrived.elapsed().as_secs();
+    let reason = format!(
+        "not started: it waited {waited} s behind other operations and {} s are needed, {} s are left",
+        least.as_secs(),
+        left.as_secs()
+    );
+    Err(Failure::before_start(FailureKind::Deadline, reason))
+}
+
+/// Records the outcome.
+async fn end(run: &Run<'_>, result: Result<Completed, Failure>) -> Ended {
+    let operation = run.operation;
+    let (id, title) = (&operation.id, operation.title());
+    match &result {
+        Ok(_) => log::info!(
+            "operation={id} {title} succeeded after {} ms",
+            operation.arrived.elapsed().as_millis()
+        ),
+        Err(failure) => log::error!("operation={id} {title} failed: {failure}"),
+    }
+    let event = record::operation_ended(operation, &result, Some(&run.facts));
+    let (audit_head, result) = match run.deps.trail.append(event).await {
+        Ok(anchor) => {
+            log::info!("operation={id} audit head {anchor}");
+            (Some(anchor), result)
+        }
+        Err(error) => {
+            log::error!("operation={id} the outcome could not be recorded: {error}");
+            let unrecorded = |_| Err(unrecorded(operation, &error.to_string()));
+            (None, result.and_then(unrecorded))
+        }
+    };
+    Ended {
+        operation: Some(id.clone()),
+        audit_head,
+        result,
+    }
+}
+
+/// It happened, but there is no record of it: an auditable agent does not call that a success.
+fn unrecorded(operation: &Operation, error: &str) -> Failure {
+    let reason = format!(
+        "{} took effect, but its outcome could not be recorded in the audit trail: {error}",
+        operation.title()
+    );
+    Failure {
+        state: match operation.request {
+            Request::Deploy { .. } => RuntimeState::NewRunning,
+            Request::Stop => RuntimeState::Nothing,
+        },
+        ..Failure::before_start(FailureKind::Trail, reason)
+    }
+}

@@ -1,0 +1,156 @@
+//! One operation in progress, and the one road of its steps to the engine.
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use super::deps::OperationDeps;
+use super::failure::{Failure, RuntimeState, Step, StepError};
+use super::record::{self, Facts};
+use super::request::Operation;
+use crate::engine::INSPECT_DEADLINE;
+use crate::runtime::Activity;
+
+/// One operation in progress: its clock and what is known of it so far.
+pub(super) struct Run<'a> {
+    pub(super) deps: &'a OperationDeps,
+    pub(super) operation: &'a Operation,
+    pub(super) facts: Facts,
+    deadline: Instant,
+    touched: bool,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(deps: &'a OperationDeps, operation: &'a Operation) -> Self {
+        Self {
+            deps,
+            operation,
+            facts: Facts::default(),
+            deadline: operation.arrived + deps.limits.budget,
+            touched: false,
+        }
+    }
+
+    /// Time left in the budget.
+    pub(super) fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// Time left if `reserve` is kept for the steps to come; at least a second, because a step that began must be
+    /// able to end.
+    pub(super) fn left_but(&self, reserve: Duration) -> Duration {
+        self.left()
+            .saturating_sub(reserve)
+            .max(Duration::from_secs(1))
+    }
+
+    /// From here on the old container is not what it was.
+    pub(super) fn touch(&mut self) {
+        self.touched = true;
+    }
+
+    pub(super) fn has_touched(&self) -> bool {
+        self.touched
+    }
+
+    /// The one road: publish, record the intent, act, record the outcome, tag the failure with the step.
+    pub(super) async fn step<T>(
+        &mut self,
+        step: Step,
+        act: impl Future<Output = Result<T, StepError>>,
+    ) -> Result<T, Failure> {
+        match self.attempt(step, act).await {
+            Ok(value) => Ok(value),
+            Err(error) => Err(self.failed(step, &error).await),
+        }
+    }
+
+    /// A step whose failure is not the last word yet.
+    pub(super) async fn attempt<T>(
+        &self,
+        step: Step,
+        act: impl Future<Output = Result<T, StepError>>,
+    ) -> Result<T, StepError> {
+        let (id, title) = (&self.operation.id, self.operation.title());
+        self.deps.activity.send_replace(Activity {
+            operation: Some(title.clone()),
+            step: Some(step.as_str()),
+            progress: None,
+        });
+        log::info!("operation={id} {title}: {}", step.as_str());
+        let begun = Instant::now();
+        self.announce(step).await?;
+        let result = act.await;
+        let took = begun.elapsed();
+        let detail = result
+            .as_ref()
+            .err()
+            .map(|error| self.facts.redact(&error.to_string()));
+        let ended = record::step_ended(id, step, took, result.as_ref().err(), detail);
+        // Written in order, and made durable at the latest with the outcome, which is awaited.
+        drop(self.deps.trail.append(ended));
+        log::info!(
+            "operation={id} {title}: {} took {} ms",
+            step.as_str(),
+            took.as_millis()
+        );
+        result
+    }
+
+    /// Records the intent of a step.
+    async fn announce(&self, step: Step) -> Result<(), StepError> {
+        let id = &self.operation.id;
+        let intent = self.deps.trail.append(record::step_started(id, step));
+        if !step.is_announced_on_disk() {
+            // On its way to the disk beside the act. Stopping half-way would leave the runtime down: should the disk
+            // refuse, the outcome's record, which is awaited, decides the answer.
+            drop(intent);
+            return Ok(());
+        }
+        match intent.await {
+            // The halt of a bad container is owed even when it cannot be recorded.
+            Err(error) if step == Step::Halt => {
+                log::error!("operation={id} the intent of halt is not recorded: {error}");
+                Ok(())
+            }
+            written => Ok(written.map(drop)?),
+        }
+    }
+
+    /// The failure of a step, with what a fresh inspect shows now.
+    pub(super) async fn failed(&mut self, step: Step, error: &StepError) -> Failure {
+        let inspect = self.deps.engine.inspect_name();
+        let observed = tokio::time::timeout(INSPECT_DEADLINE, inspect).await;
+        let state = match &observed {
+            Ok(Ok(observed)) => RuntimeState::of(observed.as_ref(), &self.operation.id),
+            Ok(Err(_)) | Err(_) if !self.touched => RuntimeState::Untouched,
+            Ok(Err(_)) | Err(_) => RuntimeState::Unknown,
+        };
+        if let Ok(Ok(observed)) = observed {
+            self.facts.container = observed.map(|observed| observed.id);
+        }
+        let error_text = self.facts.redact(&error.to_string());
+        let error_text = error_text.trim_end_matches(['.', ' ']);
+        let clause = match (self.touched, state) {
+            (false, RuntimeState::OldRunning) => {
+                "the old runtime container was not touched and is running"
+            }
+            (false, RuntimeState::OldStopped) => {
+                "the old runtime container was not touched and is not running"
+            }
+            (_, state) => state.clause(),
+        };
+        let unknown = error.is_unknown();
+        let doubt = if unknown {
+            "; whether it took effect is unknown"
+        } else {
+            ""
+        };
+        Failure {
+            kind: error.kind(step),
+            step: Some(step),
+            reason: format!("{} failed: {error_text}{doubt}; {clause}", step.as_str()),
+            state,
+            unknown,
+        }
+    }
+}
