@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::source::SettingsSource;
 use crate::audit::{Occupancy, TrailError, examine};
-use crate::credentials::{HELPER_DEADLINE, RegistryCredentials};
+use crate::credentials::{HELPER_DEADLINE, Lookup, RegistryCredentials};
 use crate::engine::{Engine, EngineError};
 use crate::exit::Exit;
 use crate::operation::{bind_source, read_env_file};
@@ -172,22 +172,22 @@ async fn engine(settings: &Settings, found: &mut Findings) {
 async fn registry(settings: &Settings, found: &mut Findings) {
     let host = settings.runtime.repository.host();
     let directory = settings.engine.docker_config.as_deref();
-    let looked = async {
-        let remarks = RegistryCredentials::remarks(directory, host).await?;
-        let auth = RegistryCredentials::load(directory, host, HELPER_DEADLINE).await?;
-        Ok::<_, crate::credentials::CredentialsError>((remarks, auth))
-    };
-    let (remarks, auth) = match looked.await {
-        Ok(looked) => looked,
+    let found_there = RegistryCredentials::look_up(directory, host, HELPER_DEADLINE).await;
+    let Lookup {
+        auth,
+        helper,
+        proxies,
+    } = match found_there {
+        Ok(lookup) => lookup,
         Err(error) => return found.problems.push(format!("DOCKER_CONFIG {error}")),
     };
-    if remarks.proxies {
+    if proxies {
         found.notes.push(
             "DOCKER_CONFIG sets proxies, which the docker client hands on to containers and this agent does not: what the runtime needs of them belongs into runtime.env"
                 .to_owned(),
         );
     }
-    match (&auth, &remarks.helper) {
+    match (auth, helper) {
         (Some(_), _) => println!("registry credentials for {host}: found"),
         (None, Some(helper)) => found.problems.push(format!(
             "DOCKER_CONFIG the credential helper docker-credential-{helper} is configured for {host} and knows nothing of it: pulls would be anonymous"

@@ -257,10 +257,10 @@ fn open_trail(settings: &Settings) -> Result<(Trail, Opened, Fingerprinter), Exi
 
 fn say_what_is_checked(settings: &Settings) {
     log::info!("access: {}", settings.access.describe());
-    if settings.environment == Environment::Prod && settings.access.presence_only() {
+    if settings.environment == Environment::Prod && settings.access.accepts_any_token() {
         log::warn!(
-            "access: any process of this host that sends two headers can deploy; to mend it, set {}",
-            AccessSettings::mending_lines()
+            "access: any process of this host that sends two headers can deploy; to fix it, set {}",
+            AccessSettings::missing_pin_hint()
         );
     }
 }

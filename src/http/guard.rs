@@ -13,10 +13,10 @@ use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpRequest, ResponseError, web};
 use futures_util::FutureExt;
 
-use super::AppState;
 use super::answer::KeepsRequest;
 use super::body;
 use super::error::ApiError;
+use super::state::AppState;
 use crate::access::{Denied, Header, Presented, Requester, printable};
 use crate::audit::Rejection;
 

@@ -6,7 +6,8 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
 
 use super::error::ApiError;
 use super::guard::Admitted;
-use super::{AppState, answer, body};
+use super::state::AppState;
+use super::{answer, body};
 use crate::agent::Submission;
 use crate::domain::Environment;
 use crate::operation::{Ended, Request};

@@ -1,4 +1,9 @@
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Duration;
+
 use super::*;
+use crate::domain::Environment;
 
 fn variables(extra: &[(&str, &str)]) -> HashMap<String, String> {
     let base = [
@@ -42,7 +47,10 @@ fn the_old_agents_file_is_enough() {
         settings.runtime.restart_policy,
         RestartPolicy::UnlessStopped
     );
-    assert_eq!(settings.runtime.repository.as_str(), DEFAULT_REPOSITORY);
+    assert_eq!(
+        settings.runtime.repository.as_str(),
+        "ghcr.io/ceerkle/dreichor-trading/runtime"
+    );
     assert_eq!(settings.queue_capacity, 4);
     assert_eq!(settings.operation.budget, Duration::from_secs(90));
 }
@@ -213,6 +221,25 @@ fn the_fingerprint_covers_what_is_not_shown() {
             .0
             .contains("DOCKER_CERT_PATH=/certs")
     );
+}
+
+#[test]
+fn neither_debug_nor_display_shows_a_secret() {
+    let host = ("DOCKER_HOST", "tcp://me:s3cret@h:1");
+    let pinned = ("CF_ACCESS_CLIENT_ID", "ci.access");
+    let hash = "ab".repeat(32);
+    let hash = ("CF_ACCESS_CLIENT_SECRET_SHA256", hash.as_str());
+    let settings = Settings::from_variables(variables(&[host, pinned, hash])).expect("valid");
+    for shown in [
+        settings.to_string(),
+        format!("{settings:?}"),
+        format!("{settings:#?}"),
+    ] {
+        assert!(shown.contains("***@h:1"), "{shown}");
+        for secret in ["s3cret", "abab", "171, 171"] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
+    }
 }
 
 #[test]
