@@ -1,4 +1,4 @@
-//! Who may ask: the checks that every request passes before anything else is looked at. A request that fails one is
+//! Who may ask: the checks that every request passes before anything else is read of it. A request that fails one is
 //! *denied*.
 //!
 //! Three checks, each stronger than the one before; the settings say which are on:
@@ -7,7 +7,7 @@
 //! 3. assertion: Cloudflare's signed statement about the caller verifies (`assertion`), against a key
 //!    set that one task keeps fresh (`key_cache`, `refresher`).
 //!
-//! Nothing here knows the web framework: the front end hands in a borrowed [`Presented`]. Headers and
+//! Nothing here knows the web framework: the HTTP layer hands in a borrowed [`Presented`]. Headers and
 //! pinned tokens are decided without allocating; the [`Requester`] for the audit trail is built on demand.
 
 mod assertion;

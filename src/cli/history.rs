@@ -24,7 +24,7 @@ pub(super) struct HistoryArguments {
     /// Only operations that did not succeed
     #[arg(long)]
     failed: bool,
-    /// Also requests that were turned away
+    /// Also requests that were rejected
     #[arg(long)]
     rejected: bool,
     /// Go on showing operations as they end
@@ -63,6 +63,6 @@ pub(super) fn run(arguments: HistoryArguments) -> Exit {
             .filter(|columns| *columns > 0),
         colour: terminal && std::env::var_os("NO_COLOR").is_none(),
     };
-    let shown = crate::history::history(&options, &mut io::stdout().lock());
-    output::exit(shown.map(|()| Exit::Ok))
+    let printed = crate::history::history(&options, &mut io::stdout().lock());
+    output::exit(printed.map(|()| Exit::Ok))
 }

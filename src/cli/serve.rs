@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
+use super::process_limits;
 use super::source::SettingsSource;
 use crate::access::{Access, AccessSettings, run_key_refresher};
 use crate::agent::Agent;
@@ -44,37 +45,9 @@ pub(super) fn run(source: &SettingsSource) -> Exit {
             return Exit::Settings;
         }
     };
-    keep_secrets_out_of_cores();
-    use_every_descriptor();
+    process_limits::disable_core_dumps();
+    process_limits::raise_descriptor_limit();
     actix::System::new().block_on(serve(settings))
-}
-
-/// A core dump would hold runtime.env; another process of the user could read the memory.
-fn keep_secrets_out_of_cores() {
-    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
-    let no_core = Rlimit {
-        current: Some(0),
-        maximum: Some(0),
-    };
-    let done = setrlimit(Resource::Core, no_core)
-        .and_then(|()| set_dumpable_behavior(DumpableBehavior::NotDumpable));
-    if let Err(error) = done {
-        log::warn!("core dumps could not be switched off: {error}");
-    }
-}
-
-/// The customary soft limit of 1024 would be reached by a thousand connections: they are bounded by this limit, and an
-/// operation must find descriptors left for the engine and for files.
-fn use_every_descriptor() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: maximum,
-        maximum,
-    };
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        log::warn!("the limit of open files stays as it is: {error}");
-    }
 }
 
 async fn serve(settings: Settings) -> Exit {
@@ -99,7 +72,7 @@ async fn serve(settings: Settings) -> Exit {
             return Exit::Failed;
         }
     };
-    say_what_is_checked(&settings);
+    log_access_checks(&settings);
     let fingerprinted = settings.fingerprinted();
     let engine = Engine::new(
         settings.engine.clone(),
@@ -151,7 +124,7 @@ async fn serve(settings: Settings) -> Exit {
             return Exit::Failed;
         }
     };
-    let front = server.handle();
+    let server_handle = server.handle();
     let mut served = actix::spawn(server);
     systemd::ready();
     log::info!(
@@ -161,28 +134,30 @@ async fn serve(settings: Settings) -> Exit {
         settings.port
     );
 
-    let (ending, reason) = tokio::select! {
-        name = asked_to_end(&mut terminate, &mut interrupt) => {
+    let (exit, reason) = tokio::select! {
+        name = termination(&mut terminate, &mut interrupt) => {
             log::info!("{name}: nothing more is admitted; the running operation ends first; the runtime container is left as it is");
             tokio::select! {
                 () = agent.drain() => (Exit::Ok, name),
                 never = systemd::stopping() => never,
             }
         }
-        ending = died(dead) => (ending, "the container actor died"),
+        exit = died(dead) => (exit, "the container actor died"),
         _ = &mut served => {
             log::error!("the HTTP server ended by itself");
             (Exit::Broken, "the HTTP server ended by itself")
         }
     };
-    let graceful = ending == Exit::Ok;
+    let graceful = exit == Exit::Ok;
     let limit = if graceful {
         budget + ANSWER_SLACK
     } else {
         LAST_ANSWERS
     };
     // Clients get their answers; one that does not read them cannot hold the process.
-    tokio::time::timeout(limit, front.stop(graceful)).await.ok();
+    tokio::time::timeout(limit, server_handle.stop(graceful))
+        .await
+        .ok();
     let reason = reason.to_owned();
     if let Err(error) = trail
         .append(Event::AgentStopped(AgentStopped { reason }))
@@ -192,11 +167,11 @@ async fn serve(settings: Settings) -> Exit {
     }
     trail.close().await;
     log::info!("ended");
-    ending
+    exit
 }
 
 /// Waits for SIGTERM or SIGINT.
-async fn asked_to_end(terminate: &mut Signal, interrupt: &mut Signal) -> &'static str {
+async fn termination(terminate: &mut Signal, interrupt: &mut Signal) -> &'static str {
     tokio::select! {
         _ = terminate.recv() => "SIGTERM",
         _ = interrupt.recv() => "SIGINT",
@@ -255,7 +230,7 @@ fn open_trail(settings: &Settings) -> Result<(Trail, Opened, Fingerprinter), Exi
     Ok((trail, opened, fingerprinter))
 }
 
-fn say_what_is_checked(settings: &Settings) {
+fn log_access_checks(settings: &Settings) {
     log::info!("access: {}", settings.access.describe());
     if settings.environment == Environment::Prod && settings.access.accepts_any_token() {
         log::warn!(

@@ -99,12 +99,12 @@ async fn submit(
         result,
     } = state.agent.submit(submission).await;
     let mut response = match result {
-        Ok(done) => answer::done(&state.agent, &done),
+        Ok(done) => answer::success(&state.agent, &done),
         // As an error, so that the guard records it: there is no operation that tells of it.
         Err(failure) if operation.is_none() => return Err(ApiError::Failed(failure)),
         Err(failure) => ApiError::Failed(failure).error_response(),
     };
-    answer::name(&mut response, &OPERATION, operation);
-    answer::name(&mut response, &AUDIT_HEAD, audit_head);
+    answer::add_header(&mut response, &OPERATION, operation);
+    answer::add_header(&mut response, &AUDIT_HEAD, audit_head);
     Ok(response)
 }

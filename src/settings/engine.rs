@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn an_engines_address_is_shown_without_its_password() {
-        for (url, shown) in [
+        for (url, masked) in [
             ("unix:///var/run/docker.sock", "unix:///var/run/docker.sock"),
             ("tcp://10.0.0.1:2375", "tcp://10.0.0.1:2375"),
             (
@@ -96,10 +96,10 @@ mod tests {
             ),
             ("tcp://me:p@ss@host:1", "tcp://***@host:1"),
         ] {
-            assert_eq!(without_password(url), shown);
+            assert_eq!(without_password(url), masked);
             let address = EngineAddress::parse(url).expect("valid");
-            assert_eq!(address.to_string(), shown);
-            assert_eq!(format!("{address:?}"), format!("{shown:?}"));
+            assert_eq!(address.to_string(), masked);
+            assert_eq!(format!("{address:?}"), format!("{masked:?}"));
             assert_eq!(address.with_password(), url);
         }
     }

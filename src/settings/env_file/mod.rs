@@ -15,5 +15,5 @@ mod trimmed;
 
 pub use line_problem::LineProblem;
 pub use parse::{EnvFile, parse};
-pub use read::{LARGEST, read};
+pub use read::{MAX_BYTES, read};
 pub use statement::CommentEscape;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::line_problem::LineProblem;
-use super::read::LARGEST;
+use super::read::MAX_BYTES;
 use super::scanner::Scanner;
 use super::statement::{Assignment, CommentEscape, Statement, Traits};
 
@@ -21,10 +21,10 @@ pub struct EnvFile {
 /// # Errors
 /// systemd refuses the whole file, and the unit with it: a NUL byte, or an assignment that is not UTF-8.
 pub fn parse(bytes: &[u8], escape: CommentEscape) -> Result<EnvFile, LineProblem> {
-    if bytes.len() > LARGEST {
+    if bytes.len() > MAX_BYTES {
         return Err(whole_file(
             bytes,
-            LARGEST,
+            MAX_BYTES,
             "is past the first MiB: the file is too large",
         ));
     }
@@ -78,13 +78,13 @@ fn take(
         value,
         traits,
     } = assignment;
-    let refused = || LineProblem {
+    let not_utf8 = || LineProblem {
         line,
         variable: None,
         message: "is not valid UTF-8: systemd refuses the whole file",
     };
-    let name = text(name).ok_or_else(refused)?;
-    let value = text(value).ok_or_else(refused)?;
+    let name = text(name).ok_or_else(not_utf8)?;
+    let value = text(value).ok_or_else(not_utf8)?;
     if let Some(message) = wrong_name(&name) {
         found.problems.push(LineProblem {
             line,

@@ -91,9 +91,9 @@ fn bytes_that_systemd_refuses_are_refused() {
         b"A=\xed\xa0\x80\n",
         "A=\u{fffe}\n".as_bytes(),
     ] {
-        parse(bytes, CommentEscape::JoinsNextLine).expect_err("refused");
+        parse(bytes, CommentEscape::JoinsNextLine).expect_err("not a settings file");
     }
-    // Where systemd does not look, it does not refuse.
+    // systemd checks no comment.
     assert_eq!(
         parse(b"# \xff\nA=1\n", CommentEscape::JoinsNextLine)
             .expect("taken")
