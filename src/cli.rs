@@ -8,6 +8,7 @@ mod output;
 mod process_limits;
 mod prune;
 mod serve;
+mod signals;
 mod source;
 mod verify;
 
