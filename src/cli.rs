@@ -1,11 +1,14 @@
 //! The command line: one file a command, each with its arguments and its `run`.
 
 mod check;
+mod findings;
 mod hash_secret;
 mod history;
 mod output;
+mod process_limits;
 mod prune;
 mod serve;
+mod signals;
 mod source;
 mod verify;
 

@@ -17,7 +17,7 @@ use super::AssertionFault;
 use super::key_set::{KeySet, plausible_key_id};
 use super::settings::AssertionSettings;
 
-/// Real ones have about 1 KiB. Refused before a byte of it is decoded.
+/// In bytes; real ones have about 1 KiB. A longer one fails before a byte of it is decoded.
 const LENGTH_LIMIT: usize = 8 * 1024;
 
 /// How far the clocks of Cloudflare and of this host may be apart.

@@ -23,7 +23,7 @@ pub enum Denied {
     #[error("the Access assertion does not verify: {0}")]
     BadAssertion(AssertionFault),
     /// No usable key set: none was ever fetched, or the last good one is too old. Answer 503: it is
-    /// the server that cannot judge, not the caller that was judged, and an operator must look at the
+    /// the server that cannot judge, not the caller that was judged, and an operator must see to the
     /// server. An unknown key beside a usable set is the caller's fault and stays a 403.
     #[error("there is no usable key set to verify Access assertions with")]
     KeysUnavailable,

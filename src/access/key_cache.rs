@@ -110,7 +110,7 @@ impl KeyCache {
     }
 
     /// Has the set fetched again and waits for it within bounds; returns at once when that was done only
-    /// just now. Whether anything new came is for the caller to look at.
+    /// just now. Whether anything new came is for the caller to check.
     ///
     /// Cancel-safe: only the waiting ends.
     pub(crate) async fn ask_again(&self) {

@@ -1,4 +1,4 @@
-//! Who may ask: the checks that every request passes before anything else is looked at. A request that fails one is
+//! Who may ask: the checks that every request passes before anything else is read of it. A request that fails one is
 //! *denied*.
 //!
 //! Three checks, each stronger than the one before; the settings say which are on:
@@ -7,7 +7,7 @@
 //! 3. assertion: Cloudflare's signed statement about the caller verifies (`assertion`), against a key
 //!    set that one task keeps fresh (`key_cache`, `refresher`).
 //!
-//! Nothing here knows the web framework: the front end hands in a borrowed [`Presented`]. Headers and
+//! Nothing here knows the web framework: the HTTP layer hands in a borrowed [`Presented`]. Headers and
 //! pinned tokens are decided without allocating; the [`Requester`] for the audit trail is built on demand.
 
 mod assertion;
@@ -26,7 +26,9 @@ pub use check::Access;
 pub use denied::{AssertionFault, Denied};
 pub use fetch::KeySource;
 pub use key_cache::{KeyRefresher, RefreshPolicy};
+pub(crate) use pinned::PinnedTokens;
 pub(crate) use presented::printable;
 pub use presented::{Admitted, Header, Presented, Requester};
 pub use refresher::run_key_refresher;
-pub use settings::{AccessSettings, Problem};
+pub use settings::AccessSettings;
+pub(crate) use settings::{AssertionSettings, parse_hash, parse_team_domain};

@@ -1,4 +1,4 @@
-//! What a caller shows, as a borrowed view, and who it turned out to be.
+//! What a caller presents, as a borrowed view, and who it turned out to be.
 
 use std::fmt;
 
@@ -45,7 +45,7 @@ impl fmt::Debug for Header<'_> {
     }
 }
 
-/// The three headers that the checks look at.
+/// The three headers that the checks read.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Presented<'a> {
     /// `CF-Access-Client-Id`

@@ -63,6 +63,6 @@ pub(super) fn run(arguments: HistoryArguments) -> Exit {
             .filter(|columns| *columns > 0),
         colour: terminal && std::env::var_os("NO_COLOR").is_none(),
     };
-    let shown = crate::history::history(&options, &mut io::stdout().lock());
-    output::exit(shown.map(|()| Exit::Ok))
+    let printed = crate::history::history(&options, &mut io::stdout().lock());
+    output::exit(printed.map(|()| Exit::Ok))
 }

@@ -48,9 +48,9 @@ pub(super) fn run(arguments: &PruneArguments) -> Exit {
     };
     match pruned {
         Ok(()) => Exit::Ok,
-        Err((ending, problem)) => {
+        Err((exit, problem)) => {
             eprintln!("{problem}");
-            ending
+            exit
         }
     }
 }

@@ -3,9 +3,11 @@
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
+use super::process_limits;
+use super::signals::Signals;
 use super::source::SettingsSource;
 use crate::access::{Access, AccessSettings, run_key_refresher};
 use crate::agent::Agent;
@@ -43,68 +45,83 @@ pub(super) fn run(source: &SettingsSource) -> Exit {
             return Exit::Settings;
         }
     };
-    keep_secrets_out_of_cores();
-    use_every_descriptor();
-    actix::System::new().block_on(serve(settings))
+    process_limits::disable_core_dumps();
+    process_limits::raise_descriptor_limit();
+    let (Ok(exit) | Err(exit)) = actix::System::new().block_on(serve(settings));
+    exit
 }
 
-/// A core dump would hold runtime.env; another process of the user could read the memory.
-fn keep_secrets_out_of_cores() {
-    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
-    let no_core = Rlimit {
-        current: Some(0),
-        maximum: Some(0),
+async fn serve(settings: Settings) -> Result<Exit, Exit> {
+    let (trail, opened, fingerprinter) = open_trail(&settings)?;
+    let listener = listen(settings.port)?;
+    let signals = Signals::receive().map_err(|error| {
+        log::error!("signals cannot be received: {error}");
+        Exit::Failed
+    })?;
+    log_access_checks(&settings);
+    let access = start_access(&settings);
+    let (agent, dead) = start_agent(&settings, &trail, &opened, fingerprinter).await;
+    let answer_within = settings.operation.budget + ANSWER_SLACK;
+    let server =
+        crate::http::serve(listener, agent.clone(), access, answer_within).map_err(|error| {
+            log::error!("the HTTP server could not be started: {error}");
+            Exit::Failed
+        })?;
+    let server_handle = server.handle();
+    let served = actix::spawn(server);
+    systemd::ready();
+    log::info!(
+        "{} agent {} listens on 127.0.0.1:{}",
+        settings.environment,
+        crate::VERSION,
+        settings.port
+    );
+    let (exit, reason) = first_end(&agent, signals, dead, served).await;
+    let graceful = exit == Exit::Ok;
+    let limit = if graceful {
+        answer_within
+    } else {
+        LAST_ANSWERS
     };
-    let done = setrlimit(Resource::Core, no_core)
-        .and_then(|()| set_dumpable_behavior(DumpableBehavior::NotDumpable));
-    if let Err(error) = done {
-        log::warn!("core dumps could not be switched off: {error}");
+    // Clients get their answers; one that does not read them cannot hold the process.
+    tokio::time::timeout(limit, server_handle.stop(graceful))
+        .await
+        .ok();
+    record_end(&trail, reason).await;
+    trail.close().await;
+    log::info!("ended");
+    Ok(exit)
+}
+
+fn listen(port: u16) -> Result<TcpListener, Exit> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|error| {
+        log::error!("127.0.0.1:{port} cannot be listened on: {error}");
+        Exit::Failed
+    })
+}
+
+/// The access checks, and the task that keeps their key set fresh.
+fn start_access(settings: &Settings) -> Access {
+    let access = Access::new(settings.access.clone());
+    if let Some(refresher) = access.key_refresher() {
+        actix::spawn(run_key_refresher(refresher));
     }
+    access
 }
 
-/// The customary soft limit of 1024 would be reached by a thousand connections: they are bounded by this limit, and an
-/// operation must find descriptors left for the engine and for files.
-fn use_every_descriptor() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: maximum,
-        maximum,
-    };
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        log::warn!("the limit of open files stays as it is: {error}");
-    }
-}
-
-async fn serve(settings: Settings) -> Exit {
-    let (trail, opened, fingerprinter) = match open_trail(&settings) {
-        Ok(opened) => opened,
-        Err(exit) => return exit,
-    };
-    let listener = match TcpListener::bind((Ipv4Addr::LOCALHOST, settings.port)) {
-        Ok(listener) => listener,
-        Err(error) => {
-            log::error!("127.0.0.1:{} cannot be listened on: {error}", settings.port);
-            return Exit::Failed;
-        }
-    };
-    let (mut terminate, mut interrupt) = match (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    ) {
-        (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
-        (Err(error), _) | (_, Err(error)) => {
-            log::error!("signals cannot be received: {error}");
-            return Exit::Failed;
-        }
-    };
-    say_what_is_checked(&settings);
+/// The actor, and what follows the container and tells of it. The receiver ends when the actor does.
+async fn start_agent(
+    settings: &Settings,
+    trail: &Trail,
+    opened: &Opened,
+    fingerprinter: Fingerprinter,
+) -> (Agent, oneshot::Receiver<()>) {
     let fingerprinted = settings.fingerprinted();
     let engine = Engine::new(
         settings.engine.clone(),
         settings.runtime.container_name.clone(),
     );
-    record_interrupted(&trail, &engine, &opened).await;
+    record_interrupted(trail, &engine, opened).await;
 
     let (publisher, runtime_view) = runtime::view(
         settings.runtime.container_name.clone(),
@@ -116,11 +133,6 @@ async fn serve(settings: Settings) -> Exit {
     actix::spawn(watcher.run());
     actix::spawn(systemd::report(activity_seen));
     actix::spawn(logging::report_broken_requests());
-    let access = Access::new(settings.access.clone());
-    if let Some(refresher) = access.key_refresher() {
-        actix::spawn(run_key_refresher(refresher));
-    }
-    let budget = settings.operation.budget;
     let deps = OperationDeps {
         environment: settings.environment,
         engine,
@@ -137,53 +149,43 @@ async fn serve(settings: Settings) -> Exit {
     };
     // The first answer to a status is knowledge, if the engine is there at all.
     watcher_handle.refresh(false).await;
-    let (agent, dead) = Agent::start(
+    Agent::start(
         deps,
         runtime_view,
         settings.queue_capacity,
         Heartbeat::from_environment(),
-    );
-    let server = match crate::http::serve(listener, agent.clone(), access, budget + ANSWER_SLACK) {
-        Ok(server) => server,
-        Err(error) => {
-            log::error!("the HTTP server could not be started: {error}");
-            return Exit::Failed;
-        }
-    };
-    let handle = server.handle();
-    let mut served = actix::spawn(server);
-    systemd::ready();
-    log::info!(
-        "{} agent {} listens on 127.0.0.1:{}",
-        settings.environment,
-        crate::VERSION,
-        settings.port
-    );
+    )
+}
 
-    let (ending, reason) = tokio::select! {
-        name = asked_to_end(&mut terminate, &mut interrupt) => {
+/// Waits until the process is to end, and for the running operation when that is what a signal asks for: how it ends,
+/// and why, for the record.
+async fn first_end(
+    agent: &Agent,
+    mut signals: Signals,
+    dead: oneshot::Receiver<()>,
+    served: JoinHandle<std::io::Result<()>>,
+) -> (Exit, &'static str) {
+    tokio::select! {
+        name = signals.next() => {
             log::info!("{name}: nothing more is admitted; the running operation ends first; the runtime container is left as it is");
             tokio::select! {
                 () = agent.drain() => (Exit::Ok, name),
                 never = systemd::stopping() => never,
             }
         }
-        ending = died(dead) => (ending, "the container actor died"),
-        _ = &mut served => {
+        // The sender lives in the actor and never sends: any end of the channel is the actor's.
+        _ = dead => {
+            log::error!("the container actor died; the process ends, to be started again");
+            (Exit::Broken, "the container actor died")
+        }
+        _ = served => {
             log::error!("the HTTP server ended by itself");
             (Exit::Broken, "the HTTP server ended by itself")
         }
-    };
-    let graceful = ending == Exit::Ok;
-    let limit = if graceful {
-        budget + ANSWER_SLACK
-    } else {
-        LAST_ANSWERS
-    };
-    // Clients get their answers; one that does not read them cannot hold the process.
-    tokio::time::timeout(limit, handle.stop(graceful))
-        .await
-        .ok();
+    }
+}
+
+async fn record_end(trail: &Trail, reason: &str) {
     let reason = reason.to_owned();
     if let Err(error) = trail
         .append(Event::AgentStopped(AgentStopped { reason }))
@@ -191,24 +193,6 @@ async fn serve(settings: Settings) -> Exit {
     {
         log::error!("the end is not recorded: {error}");
     }
-    trail.close().await;
-    log::info!("ended");
-    ending
-}
-
-/// Waits for SIGTERM or SIGINT.
-async fn asked_to_end(terminate: &mut Signal, interrupt: &mut Signal) -> &'static str {
-    tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
-    }
-}
-
-async fn died(dead: oneshot::Receiver<()>) -> Exit {
-    // The sender lives in the actor and never sends: any end of the channel is the actor's.
-    drop(dead.await);
-    log::error!("the container actor died; the process ends, to be started again");
-    Exit::Broken
 }
 
 fn open_trail(settings: &Settings) -> Result<(Trail, Opened, Fingerprinter), Exit> {
@@ -256,12 +240,12 @@ fn open_trail(settings: &Settings) -> Result<(Trail, Opened, Fingerprinter), Exi
     Ok((trail, opened, fingerprinter))
 }
 
-fn say_what_is_checked(settings: &Settings) {
+fn log_access_checks(settings: &Settings) {
     log::info!("access: {}", settings.access.describe());
-    if settings.environment == Environment::Prod && settings.access.presence_only() {
+    if settings.environment == Environment::Prod && settings.access.accepts_any_token() {
         log::warn!(
-            "access: any process of this host that sends two headers can deploy; to mend it, set {}",
-            AccessSettings::mending_lines()
+            "access: any process of this host that sends two headers can deploy; to fix it, set {}",
+            AccessSettings::missing_pin_hint()
         );
     }
 }

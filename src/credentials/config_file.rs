@@ -10,7 +10,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use tokio::io::AsyncReadExt;
 
-use super::{CredentialsError, RegistryAuth};
+use super::error::CredentialsError;
+use super::registry_auth::RegistryAuth;
 
 /// A real one has a few KiB.
 const SIZE_LIMIT: u64 = 1024 * 1024;

@@ -11,7 +11,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use super::{CredentialsError, RegistryAuth};
+use super::error::CredentialsError;
+use super::registry_auth::RegistryAuth;
 
 /// Credentials have a few hundred bytes, tokens a few KiB.
 const OUTPUT_LIMIT: u64 = 64 * 1024;

@@ -4,7 +4,7 @@ use bollard::{API_DEFAULT_VERSION, BollardRequest, Docker};
 
 use super::error::{EngineError, EngineFault};
 use super::tls;
-use crate::settings::EngineSettings;
+use crate::settings::{EngineAddress, EngineSettings};
 
 /// Where Docker listens unless told otherwise.
 const DEFAULT_SOCKET: &str = "unix:///var/run/docker.sock";
@@ -13,7 +13,8 @@ const CLIENT_TIMEOUT: u64 = 600;
 const REGISTRY_AUTH: &str = "x-registry-auth";
 
 pub(super) fn connect(settings: &EngineSettings) -> Result<Docker, EngineError> {
-    let host = settings.docker_host.as_deref().unwrap_or(DEFAULT_SOCKET);
+    let host = settings.docker_host.as_ref();
+    let host = host.map_or(DEFAULT_SOCKET, EngineAddress::with_password);
     let client = if let Some(path) = host.strip_prefix("unix://") {
         Docker::connect_with_unix(path, CLIENT_TIMEOUT, API_DEFAULT_VERSION)?
     } else if let Some(certificates) = &settings.tls_directory {

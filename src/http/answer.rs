@@ -1,4 +1,4 @@
-//! What answers look like: the contract's fields as JSON, kept by no cache.
+//! Answers: the contract's fields as JSON, stored by no cache.
 
 use std::fmt::Display;
 use std::pin::Pin;
@@ -44,7 +44,7 @@ pub(super) fn json(status: StatusCode, body: impl Into<Bytes>) -> HttpResponse {
 }
 
 /// The contract's success replies.
-pub(super) fn completed(agent: &Agent, completed: &Completed) -> HttpResponse {
+pub(super) fn success(agent: &Agent, completed: &Completed) -> HttpResponse {
     let container_name = agent.container_name().as_str();
     let body = match completed {
         Completed::Deployed { image } => serde_json::to_vec(&DeployedBody {
@@ -61,8 +61,12 @@ pub(super) fn completed(agent: &Agent, completed: &Completed) -> HttpResponse {
     json(StatusCode::OK, body.expect("structs of text serialise"))
 }
 
-/// Adds a header to the answer of an operation, if there is something to say.
-pub(super) fn name(response: &mut HttpResponse, header: &HeaderName, value: Option<impl Display>) {
+/// Adds a header to the answer of an operation, if there is a value for it.
+pub(super) fn add_header(
+    response: &mut HttpResponse,
+    header: &HeaderName,
+    value: Option<impl Display>,
+) {
     // An id and a hash are plain ASCII.
     if let Some(value) = value.and_then(|value| HeaderValue::try_from(value.to_string()).ok()) {
         response.headers_mut().insert(header.clone(), value);
@@ -79,7 +83,7 @@ pub(super) fn error(code: StatusCode, reason: &str) -> HttpResponse {
     json(code, body)
 }
 
-/// The body of an answer together with what was not read of its request.
+/// The body of an answer, which holds on to what was not read of its request.
 ///
 /// Had that been dropped before, the server would go on reading a chunked request for as long as it comes, to reach its
 /// end. So the server ends the connection behind the answer instead.

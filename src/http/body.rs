@@ -11,7 +11,7 @@ use super::error::ApiError;
 use crate::domain::Environment;
 
 /// In bytes. An image reference and an environment take some 300.
-const LARGEST: usize = 16 * 1024;
+const MAX_BYTES: usize = 16 * 1024;
 /// For the whole body: one that drips must not hold a connection for ever.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -71,7 +71,7 @@ async fn collect(payload: &mut Payload) -> Result<Vec<u8>, ApiError> {
         let chunk = chunk.map_err(|_| {
             ApiError::Body("the request body ended early or is not framed as HTTP asks".into())
         })?;
-        if bytes.len() + chunk.len() > LARGEST {
+        if bytes.len() + chunk.len() > MAX_BYTES {
             return Err(ApiError::BodyTooLarge);
         }
         bytes.extend_from_slice(&chunk);

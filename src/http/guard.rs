@@ -1,4 +1,4 @@
-//! Before anything else: is the caller let in, does it speak JSON, and is its request there to its end?
+//! What every request passes first: the access check, the content type, and the reading of its body.
 
 use std::cell::Cell;
 use std::panic::AssertUnwindSafe;
@@ -13,10 +13,10 @@ use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpRequest, ResponseError, web};
 use futures_util::FutureExt;
 
-use super::AppState;
 use super::answer::KeepsRequest;
 use super::body;
 use super::error::ApiError;
+use super::state::AppState;
 use crate::access::{Denied, Header, Presented, Requester, printable};
 use crate::audit::Rejection;
 
@@ -27,10 +27,10 @@ static ASSERTION: HeaderName = HeaderName::from_static("cf-access-jwt-assertion"
 static CF_RAY: HeaderName = HeaderName::from_static("cf-ray");
 
 /// In bytes. Longer paths and values of headers are cut before they are recorded.
-const SHOWN_LIMIT: usize = 64;
+const RECORDED_LIMIT: usize = 64;
 
-/// Whether a connection has had its request. The server also hands over what a client has sent behind its first one;
-/// nothing of that is carried out, so that no request can hide behind another.
+/// Whether a connection has had its request. The server also hands over what a client has sent after its first one;
+/// nothing of that is carried out, so that no request can be smuggled in behind another.
 #[derive(Default)]
 pub(super) struct HadRequest(Cell<bool>);
 
@@ -150,7 +150,7 @@ fn speaks_json(headers: &HeaderMap) -> bool {
         .eq_ignore_ascii_case(b"application/json")
 }
 
-/// Rejected requests are recorded, bounded by the trail; what they show of themselves is not believed.
+/// Rejected requests are recorded, bounded by the trail; what they say of themselves is not believed.
 fn record(state: &AppState, request: &HttpRequest, error: &ApiError) {
     let headers = request.headers();
     let reason = match error {
@@ -163,11 +163,11 @@ fn record(state: &AppState, request: &HttpRequest, error: &ApiError) {
         http: error.status_code().as_u16(),
         request: format!(
             "{method} {}",
-            printable(request.path().as_bytes(), SHOWN_LIMIT)
+            printable(request.path().as_bytes(), RECORDED_LIMIT)
         ),
         reason,
         requester: crate::audit::Requester {
-            client_id: shown(headers, &CLIENT_ID),
+            client_id: header_text(headers, &CLIENT_ID),
             cf_ray: cf_ray(headers),
             common_name: None,
         },
@@ -177,10 +177,11 @@ fn record(state: &AppState, request: &HttpRequest, error: &ApiError) {
 
 /// Cloudflare's id of the request; untrusted, so printable and short.
 fn cf_ray(headers: &HeaderMap) -> Option<String> {
-    shown(headers, &CF_RAY)
+    header_text(headers, &CF_RAY)
 }
 
-fn shown(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+/// A header as it may be recorded: printable and short.
+fn header_text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     let value = headers.get(name)?;
-    Some(printable(value.as_bytes(), SHOWN_LIMIT))
+    Some(printable(value.as_bytes(), RECORDED_LIMIT))
 }

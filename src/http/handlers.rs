@@ -6,7 +6,8 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
 
 use super::error::ApiError;
 use super::guard::Admitted;
-use super::{AppState, answer, body};
+use super::state::AppState;
+use super::{answer, body};
 use crate::domain::Environment;
 use crate::operation::{Ended, Operation, Request};
 
@@ -95,12 +96,12 @@ async fn submit(
         result,
     } = state.agent.submit(operation).await;
     let mut response = match result {
-        Ok(completed) => answer::completed(&state.agent, &completed),
+        Ok(completed) => answer::success(&state.agent, &completed),
         // As an error, so that the guard records it: there is no operation that tells of it.
         Err(failure) if operation.is_none() => return Err(ApiError::Failed(failure)),
         Err(failure) => ApiError::Failed(failure).error_response(),
     };
-    answer::name(&mut response, &OPERATION, operation);
-    answer::name(&mut response, &AUDIT_HEAD, audit_head);
+    answer::add_header(&mut response, &OPERATION, operation);
+    answer::add_header(&mut response, &AUDIT_HEAD, audit_head);
     Ok(response)
 }

@@ -36,8 +36,8 @@ pub const NAMES: [&str; 30] = [
 
 /// What the settings of the access checks begin with.
 const ACCESS: &str = "CF_ACCESS";
-/// So many letters wrong, missing or too many make a slip of the pen.
-const SLIP: usize = 2;
+/// How many letters may be wrong, missing or too many in what is still taken for a typing error.
+const MAX_TYPOS: usize = 2;
 
 /// The setting of an access check that this name must be meant for, or all of them if it only begins like one. A check
 /// that is silently off is worse than none, so that what looks like one of them is never ignored.
@@ -48,7 +48,10 @@ pub fn misspelled_access(name: &str) -> Option<String> {
     }
     let upper = name.to_ascii_uppercase();
     let mut checks = NAMES.iter().filter(|known| known.starts_with(ACCESS));
-    if let Some(close) = checks.clone().find(|known| distance(&upper, known) <= SLIP) {
+    if let Some(close) = checks
+        .clone()
+        .find(|known| distance(&upper, known) <= MAX_TYPOS)
+    {
         return Some((*close).to_owned());
     }
     let begins = upper
@@ -79,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slip_in_the_name_of_a_check_is_found() {
+    fn a_typing_error_in_the_name_of_a_check_is_found() {
         for (name, meant) in [
             ("CF_ACESS_AUD", "CF_ACCESS_AUD"),
             ("CF_ACCESS_AUDIENCE", "CF_ACCESS_CLIENT_ID, "),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Problem;
+use super::problem::Problem;
 
 /// A view of the variables that collects problems instead of stopping at the first.
 pub(super) struct Reader<'a> {
@@ -47,6 +47,16 @@ impl<'a> Reader<'a> {
             }
             Some(text) => self.parsed(variable, &text, parse),
         }
+    }
+
+    /// A variable without a default.
+    pub(super) fn optional<T, E: ToString>(
+        &mut self,
+        variable: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        let text = self.text(variable)?;
+        self.parsed(variable, &text, parse)
     }
 
     /// A variable with a default.

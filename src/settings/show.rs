@@ -3,7 +3,10 @@
 use std::fmt;
 use std::path::Path;
 
-use super::{Confirm, EngineSettings, OperationSettings, RuntimeSettings, Settings};
+use super::engine::{EngineAddress, EngineSettings};
+use super::load::Settings;
+use super::operation::OperationSettings;
+use super::runtime::RuntimeSettings;
 
 impl fmt::Display for Settings {
     /// One `VARIABLE=value` line a setting, in the order of the pages.
@@ -18,7 +21,8 @@ impl Settings {
     /// What tells two sets of settings apart, secrets among it: for a keyed fingerprint and for nothing else.
     #[must_use]
     pub fn fingerprinted(&self) -> String {
-        let docker_host = self.engine.docker_host.as_deref().unwrap_or_default();
+        let docker_host = self.engine.docker_host.as_ref();
+        let docker_host = docker_host.map_or("", EngineAddress::with_password);
         format!("{self}{docker_host}\n{}", self.access.fingerprinted())
     }
 
@@ -101,8 +105,8 @@ fn engine_lines(settings: &EngineSettings) -> [(&'static str, String); 3] {
         (
             "DOCKER_HOST",
             docker_host
-                .as_deref()
-                .map_or_else(|| "(default socket)".into(), without_password),
+                .as_ref()
+                .map_or_else(|| "(default socket)".into(), ToString::to_string),
         ),
         ("DOCKER_CONFIG", or_none(docker_config)),
         ("DOCKER_CERT_PATH", or_none(tls_directory)),
@@ -117,50 +121,14 @@ fn operation_lines(settings: &OperationSettings) -> [(&'static str, String); 5] 
         budget,
         allow_mutable_tags,
     } = settings;
-    let confirm = match confirm {
-        Confirm::Running => "running",
-        Confirm::Healthy => "healthy",
-    };
     [
         ("STOP_GRACE_SECONDS", stop_grace.as_secs().to_string()),
         (
             "START_CONFIRMATION_SECONDS",
             start_confirmation.as_secs().to_string(),
         ),
-        ("START_CONFIRMATION", confirm.to_owned()),
+        ("START_CONFIRMATION", confirm.as_str().to_owned()),
         ("OPERATION_BUDGET_SECONDS", budget.as_secs().to_string()),
         ("ALLOW_MUTABLE_TAGS", allow_mutable_tags.to_string()),
     ]
-}
-
-/// A URL without the user and password in it; everything up to the last `@` of the authority is theirs.
-fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return url.to_owned();
-    };
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    match authority.rsplit_once('@') {
-        Some((_, host)) => format!("{scheme}://***@{host}{path}"),
-        None => url.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::without_password;
-
-    #[test]
-    fn an_engines_address_is_shown_without_its_password() {
-        for (url, shown) in [
-            ("unix:///var/run/docker.sock", "unix:///var/run/docker.sock"),
-            ("tcp://10.0.0.1:2375", "tcp://10.0.0.1:2375"),
-            (
-                "https://me:s3cret@host:2376/x@y",
-                "https://***@host:2376/x@y",
-            ),
-            ("tcp://me:p@ss@host:1", "tcp://***@host:1"),
-        ] {
-            assert_eq!(without_password(url), shown);
-        }
-    }
 }

@@ -1,4 +1,9 @@
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Duration;
+
 use super::*;
+use crate::domain::Environment;
 
 fn variables(extra: &[(&str, &str)]) -> HashMap<String, String> {
     let base = [
@@ -16,7 +21,7 @@ fn variables(extra: &[(&str, &str)]) -> HashMap<String, String> {
 
 fn problems(extra: &[(&str, &str)]) -> Vec<String> {
     Settings::from_variables(variables(extra))
-        .expect_err("refused")
+        .expect_err("a problem")
         .0
         .into_iter()
         .map(|problem| problem.variable)
@@ -42,7 +47,10 @@ fn the_old_agents_file_is_enough() {
         settings.runtime.restart_policy,
         RestartPolicy::UnlessStopped
     );
-    assert_eq!(settings.runtime.repository.as_str(), DEFAULT_REPOSITORY);
+    assert_eq!(
+        settings.runtime.repository.as_str(),
+        "ghcr.io/ceerkle/dreichor-trading/runtime"
+    );
     assert_eq!(settings.queue_capacity, 4);
     assert_eq!(settings.operation.budget, Duration::from_secs(90));
 }
@@ -79,7 +87,7 @@ fn every_problem_is_reported_at_once_by_its_variable() {
 #[test]
 fn what_is_required_is_asked_for_by_name() {
     let found = Settings::from_variables(HashMap::new())
-        .expect_err("refused")
+        .expect_err("a problem")
         .0;
     let required: Vec<&str> = found
         .iter()
@@ -110,7 +118,7 @@ fn an_empty_value_counts_as_unset() {
 }
 
 #[test]
-fn a_budget_that_no_deploy_could_keep_is_refused() {
+fn a_budget_that_no_deploy_could_keep_is_a_problem() {
     assert_eq!(
         problems(&[("OPERATION_BUDGET_SECONDS", "20")]),
         ["OPERATION_BUDGET_SECONDS"]
@@ -129,7 +137,7 @@ fn a_budget_that_no_deploy_could_keep_is_refused() {
 }
 
 #[test]
-fn one_directory_for_both_binds_is_refused() {
+fn one_directory_for_both_binds_is_a_problem() {
     assert_eq!(problems(&[("SNAPSHOTS_PATH", "/usr")]), ["SNAPSHOTS_PATH"]);
 }
 
@@ -172,7 +180,7 @@ fn switches_are_true_and_false_and_nothing_else() {
 }
 
 #[test]
-fn mutable_tags_in_prod_are_refused_and_not_ignored() {
+fn mutable_tags_in_prod_are_a_problem_and_not_ignored() {
     let prod = [
         ("ENVIRONMENT", "prod"),
         ("CONTAINER_NAME", "dreichor-runtime-prod"),
@@ -216,11 +224,30 @@ fn the_fingerprint_covers_what_is_not_shown() {
 }
 
 #[test]
+fn neither_debug_nor_display_shows_a_secret() {
+    let host = ("DOCKER_HOST", "tcp://me:s3cret@h:1");
+    let pinned = ("CF_ACCESS_CLIENT_ID", "ci.access");
+    let hash = "ab".repeat(32);
+    let hash = ("CF_ACCESS_CLIENT_SECRET_SHA256", hash.as_str());
+    let settings = Settings::from_variables(variables(&[host, pinned, hash])).expect("valid");
+    for text in [
+        settings.to_string(),
+        format!("{settings:?}"),
+        format!("{settings:#?}"),
+    ] {
+        assert!(text.contains("***@h:1"), "{text}");
+        for secret in ["s3cret", "abab", "171, 171"] {
+            assert!(!text.contains(secret), "{text}");
+        }
+    }
+}
+
+#[test]
 fn lines_of_the_file_that_are_not_what_they_seem_are_named() {
     let file = tempfile::NamedTempFile::new().expect("a file");
     let text = "ENVIRONMENT=dev # c\nexport PORT=3005\nNODE_ENV=x # y\nRUST_LOG=warn\n";
     std::fs::write(file.path(), text).expect("written");
-    let error = Settings::from_file(file.path()).expect_err("refused");
+    let error = Settings::from_file(file.path()).expect_err("a problem");
     let said = error.to_string();
     assert!(said.contains("line 1 has a #"), "{said}");
     assert!(said.contains("line 2 begins with export"), "{said}");

@@ -1,21 +1,25 @@
 //! Settings of the access checks, and the tool that hashes a secret.
 
+use deploy_agent::access::AccessSettings;
 use deploy_agent::access::hash_secret::{HashSecretError, hash_secret};
-use deploy_agent::access::{AccessSettings, Problem};
+use deploy_agent::settings::Problem;
 
-use super::access_support::lookup;
+use super::access_support::access_settings;
 
 const HASH: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
 
 fn problems(variables: &[(&str, &str)]) -> Vec<Problem> {
-    AccessSettings::parse(lookup(variables)).unwrap_err()
+    access_settings(variables).unwrap_err()
 }
 
 /// The only problem, which must be about `variable`.
 fn problem(variables: &[(&str, &str)], variable: &str) -> String {
     let mut problems = problems(variables);
     assert_eq!(problems.len(), 1, "{problems:?}");
-    let (name, message) = problems.remove(0);
+    let Problem {
+        variable: name,
+        message,
+    } = problems.remove(0);
     assert_eq!(name, variable, "{message}");
     message
 }
@@ -26,14 +30,14 @@ fn assertion(more: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'stat
 }
 
 #[test]
-fn nothing_set_means_presence_only_and_the_mending_lines_name_the_settings() {
-    let settings = AccessSettings::parse(lookup(&[])).unwrap();
-    assert!(settings.presence_only());
+fn without_settings_any_token_passes_and_the_hint_names_what_to_set() {
+    let settings = access_settings(&[]).unwrap();
+    assert!(settings.accepts_any_token());
     assert_eq!(
         settings.describe(),
         "the two service token headers must be present"
     );
-    assert!(AccessSettings::mending_lines().contains("CF_ACCESS_CLIENT_SECRET_SHA256="));
+    assert!(AccessSettings::missing_pin_hint().contains("CF_ACCESS_CLIENT_SECRET_SHA256="));
 }
 
 #[test]
@@ -45,7 +49,7 @@ fn the_description_tells_every_check_that_is_on_and_no_hash() {
     let hashes = format!("{HASH},{}", HASH.to_uppercase());
     let mut variables = assertion(&tokens);
     variables.push(("CF_ACCESS_CLIENT_SECRET_SHA256", &hashes));
-    let settings = AccessSettings::parse(lookup(&variables)).unwrap();
+    let settings = access_settings(&variables).unwrap();
     let text = settings.describe();
     for part in [
         "a.access, b.access",
@@ -78,7 +82,9 @@ fn every_problem_is_reported_at_once_and_none_repeats_a_value() {
         "HEADERS",
     ] {
         assert!(
-            problems.iter().any(|(name, _)| name.ends_with(variable)),
+            problems
+                .iter()
+                .any(|problem| problem.variable.ends_with(variable)),
             "{variable}: {text}"
         );
     }
@@ -127,8 +133,7 @@ fn the_team_domain_may_be_an_address_and_must_be_a_host() {
         "https://Example.cloudflareaccess.com/",
         "example.cloudflareaccess.com",
     ] {
-        let settings =
-            AccessSettings::parse(lookup(&[(team, good), ("CF_ACCESS_AUD", "x")])).unwrap();
+        let settings = access_settings(&[(team, good), ("CF_ACCESS_AUD", "x")]).unwrap();
         let text = settings.describe();
         assert!(
             text.contains("https://example.cloudflareaccess.com/cdn-cgi/access/certs"),
@@ -161,7 +166,7 @@ fn keys_come_over_tls_from_this_host_or_from_a_file() {
         "file:/a/b",
         "file:///a",
     ] {
-        AccessSettings::parse(lookup(&assertion(&[(url, good)]))).unwrap();
+        access_settings(&assertion(&[(url, good)])).unwrap();
     }
     for bad in [
         "http://a.b/c",
@@ -174,7 +179,7 @@ fn keys_come_over_tls_from_this_host_or_from_a_file() {
         "file://host/a/..",
         "https://a.b/c d",
     ] {
-        let tried = AccessSettings::parse(lookup(&assertion(&[(url, bad)])));
+        let tried = access_settings(&assertion(&[(url, bad)]));
         assert!(tried.is_err(), "{bad}");
     }
     assert!(problem(&[(url, "https://a.b")], url).contains("no meaning"));
@@ -183,8 +188,8 @@ fn keys_come_over_tls_from_this_host_or_from_a_file() {
 #[test]
 fn optional_headers_need_the_assertion() {
     let headers = "CF_ACCESS_HEADERS";
-    AccessSettings::parse(lookup(&assertion(&[(headers, "optional")]))).unwrap();
-    AccessSettings::parse(lookup(&[(headers, "required")])).unwrap();
+    access_settings(&assertion(&[(headers, "optional")])).unwrap();
+    access_settings(&[(headers, "required")]).unwrap();
     let pinned = [
         ("CF_ACCESS_CLIENT_ID", "a"),
         ("CF_ACCESS_CLIENT_SECRET_SHA256", HASH),

@@ -12,6 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use deploy_agent::access::{
     Access, AccessSettings, Admitted, Denied, Header, Presented, RefreshPolicy, run_key_refresher,
 };
+use deploy_agent::settings::{Problem, Settings, SettingsError};
 use dreichor_test_support::http::Wire;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
@@ -31,13 +32,20 @@ fn generate() -> KeyPair {
     KeyPair::generate(KeySize::Rsa2048).unwrap()
 }
 
-pub fn lookup<'a>(variables: &'a [(&'a str, &'a str)]) -> impl Fn(&str) -> Option<String> + 'a {
-    move |name| {
-        variables
-            .iter()
-            .find(|(known, _)| *known == name)
-            .map(|(_, v)| (*v).to_owned())
-    }
+/// The settings of the access checks as the agent reads them, beside the least that every agent must have.
+pub fn access_settings(variables: &[(&str, &str)]) -> Result<AccessSettings, Vec<Problem>> {
+    let least = [
+        ("ENVIRONMENT", "dev"),
+        ("CONTAINER_NAME", "dreichor-runtime-dev"),
+        ("AUDIT_EVENTS_PATH", "/a"),
+        ("SNAPSHOTS_PATH", "/b"),
+        ("ALLOW_EXECUTION_PLANE", "paper"),
+    ];
+    let all = least.iter().chain(variables);
+    let all = all.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Settings::from_variables(all.collect())
+        .map(|settings| settings.access)
+        .map_err(|SettingsError(problems)| problems)
 }
 
 /// Times short enough for tests.
@@ -237,7 +245,7 @@ impl Checks {
             ("CF_ACCESS_CERTS_URL", &server.url),
         ];
         variables.extend(more);
-        let settings = AccessSettings::parse(lookup(&variables)).unwrap();
+        let settings = access_settings(&variables).unwrap();
         let access = Access::with_refresh_policy(settings, policy);
         let refresher = tokio::spawn(run_key_refresher(access.key_refresher().unwrap()));
         Self { access, refresher }

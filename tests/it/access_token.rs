@@ -2,10 +2,10 @@
 
 use std::time::SystemTime;
 
-use deploy_agent::access::{Access, AccessSettings, Admitted, Denied, Header, Presented};
+use deploy_agent::access::{Access, Admitted, Denied, Header, Presented};
 use proptest::prelude::*;
 
-use super::access_support::lookup;
+use super::access_support::access_settings;
 
 const SECRET: &str = "test";
 const HASH: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
@@ -13,7 +13,7 @@ const NEW_SECRET: &str = "new";
 const NEW_HASH: &str = "11507a0e2f5e69d5dfa40a62a1bd7b6ee57e6bcd85c67c9b8431b36fff21c437";
 
 fn access(variables: &[(&str, &str)]) -> Access {
-    Access::new(AccessSettings::parse(lookup(variables)).unwrap())
+    Access::new(access_settings(variables).unwrap())
 }
 
 fn pinned() -> Access {

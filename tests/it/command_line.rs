@@ -247,6 +247,19 @@ fn check_prints_one_variable_as_systemd_reads_it() {
 }
 
 #[test]
+fn a_file_that_systemd_rejects_as_a_whole_is_wrong_settings_for_every_command() {
+    let mut world = World::new(Kind::Fake);
+    world.set("ENVIRONMENT", "dev\0");
+    let file = world.env_file().display().to_string();
+    for more in [&["check"][..], &["serve"], &["check", "--variable", "PORT"]] {
+        let output = run(&[more, &["--env-file", &file]].concat());
+        assert_eq!(output.status.code(), Some(78), "{more:?}");
+        let said = text(&output.stderr) + &text(&output.stdout);
+        assert!(said.contains("holds a NUL byte"), "{more:?}: {said}");
+    }
+}
+
+#[test]
 fn rust_log_of_the_settings_file_takes_effect() {
     let mut world = World::new(Kind::Fake);
     world.set("RUST_LOG", "warn");

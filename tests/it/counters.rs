@@ -2,12 +2,12 @@
 
 use std::time::{Duration, SystemTime};
 
-use deploy_agent::access::{Access, AccessSettings, Header, Presented};
+use deploy_agent::access::{Access, Header, Presented};
 use deploy_agent::domain::{ContainerName, Environment};
 use deploy_agent::runtime::view;
 use dreichor_test_support::fake_engine::{Controls, FaultProxy, Verb};
 
-use super::access_support::lookup;
+use super::access_support::access_settings;
 use crate::harness::{Agent, Kind, World, real_socket, until};
 
 /// Longer than an event takes to cause a look.
@@ -187,7 +187,7 @@ fn a_status_with_a_pinned_token_allocates_nothing_of_its_own() {
         ("CF_ACCESS_CLIENT_ID", "ci.access"),
         ("CF_ACCESS_CLIENT_SECRET_SHA256", hash),
     ];
-    let access = Access::new(AccessSettings::parse(lookup(&pinned)).unwrap());
+    let access = Access::new(access_settings(&pinned).unwrap());
     let name = ContainerName::parse("x-dev", Environment::Dev).unwrap();
     let (publisher, shown) = view(name, Duration::from_secs(3600));
     publisher.publish(None);

@@ -47,7 +47,10 @@ impl Docker {
             home: None,
         };
         let deadline = Duration::from_millis(1500);
-        RegistryCredentials::load_with(Some(self.0.path()), host, deadline, &environment).await
+        let directory = Some(self.0.path());
+        RegistryCredentials::look_up_with(directory, host, deadline, &environment)
+            .await
+            .map(|found| found.auth)
     }
 }
 

@@ -3,7 +3,8 @@
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
-use deploy_agent::access::{Access, AccessSettings, Header, Presented, run_key_refresher};
+use deploy_agent::access::{Access, Header, Presented, run_key_refresher};
+use deploy_agent::settings::Settings;
 
 /// Signed once for this test by a key that nobody has any more, and the public half of it.
 const GOOD: &str = include_str!("assertion.jwt");
@@ -16,17 +17,20 @@ static ACCESS: LazyLock<Access> = LazyLock::new(|| {
     let keys = std::env::temp_dir().join(format!("fuzz-keys-{}.json", std::process::id()));
     std::fs::write(&keys, KEYS).expect("written");
     let certs_url = format!("file:{}", keys.display());
-    let settings = AccessSettings::parse(|name| {
-        let value = match name {
-            "CF_ACCESS_TEAM_DOMAIN" => "example.cloudflareaccess.com",
-            "CF_ACCESS_AUD" => "aud-of-this-environment",
-            "CF_ACCESS_HEADERS" => "optional",
-            "CF_ACCESS_CERTS_URL" => &certs_url,
-            _ => return None,
-        };
-        Some(value.to_owned())
-    });
-    let access = Access::new(settings.expect("valid"));
+    let variables = [
+        ("ENVIRONMENT", "dev"),
+        ("CONTAINER_NAME", "dreichor-runtime-dev"),
+        ("AUDIT_EVENTS_PATH", "/a"),
+        ("SNAPSHOTS_PATH", "/b"),
+        ("ALLOW_EXECUTION_PLANE", "paper"),
+        ("CF_ACCESS_TEAM_DOMAIN", "example.cloudflareaccess.com"),
+        ("CF_ACCESS_AUD", "aud-of-this-environment"),
+        ("CF_ACCESS_HEADERS", "optional"),
+        ("CF_ACCESS_CERTS_URL", &certs_url),
+    ];
+    let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let settings = Settings::from_variables(variables.into()).expect("valid");
+    let access = Access::new(settings.access);
     let refresher = access.key_refresher().expect("an assertion is checked");
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()

@@ -100,6 +100,11 @@ fn a_check_sees_what_the_service_sees(host: &Host) {
     let (code, said) = host.said(check);
     assert_eq!(code, 78, "{said}");
     assert!(said.contains("begins with export"), "{said}");
+    // With such a file systemd starts nothing at all, no check either.
+    host.ok(&format!("printf 'A=1\\0\\n' >>{file}"));
+    let (code, said) = host.said(check);
+    assert_eq!(code, 78, "{said}");
+    assert!(said.contains("holds a NUL byte"), "{said}");
     host.ok(&format!("cp /srv/kept.env {file}"));
     host.ok(check);
     let units = host.ok("systemctl list-units --all --no-legend 'dreichor-deploy-agent-check*'");

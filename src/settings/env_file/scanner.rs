@@ -1,43 +1,7 @@
-//! The state machine behind [`super::env_file`]: bytes to assignments, state for state as systemd goes through them.
+//! The state machine: bytes to statements, state for state as systemd goes through them.
 
-/// What a backslash at the end of a comment does. Such a comment is a problem in any case: an upgrade of systemd would
-/// change what the file says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CommentEscape {
-    /// The next line belongs to the comment: systemd before 254.
-    JoinsNextLine,
-    /// Nothing: systemd from 254 on.
-    EndsWithLine,
-}
-
-/// One thing the file says, with the line it begins in, counted from 1.
-pub(super) enum Statement {
-    /// A name and a value.
-    Assignment(Assignment),
-    /// A line without `=`.
-    Dropped { line: usize },
-    /// A comment whose line ends in a backslash.
-    EscapedComment { line: usize },
-}
-
-/// A name and a value, both as bytes: whether they are text is decided later.
-pub(super) struct Assignment {
-    pub(super) line: usize,
-    pub(super) name: Vec<u8>,
-    pub(super) value: Vec<u8>,
-    pub(super) traits: Traits,
-}
-
-/// What a value was written with that other readers take otherwise.
-#[derive(Default, Clone, Copy)]
-pub(super) struct Traits {
-    /// A `#` outside of quotes.
-    pub(super) hash: bool,
-    /// A backtick at its beginning.
-    pub(super) backtick: bool,
-    /// `\n` or `\r` in double quotes.
-    pub(super) newline_escape: bool,
-}
+use super::statement::{Assignment, CommentEscape, Statement, Traits};
+use super::trimmed::{Trimmed, blank};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -66,42 +30,6 @@ pub(super) struct Scanner<'a> {
     value: Trimmed,
     traits: Traits,
     ended: bool,
-}
-
-/// Text whose trailing blanks are taken off at the end, but for what was quoted or escaped.
-#[derive(Default)]
-struct Trimmed {
-    bytes: Vec<u8>,
-    /// Where the blanks at the end begin.
-    blanks: Option<usize>,
-}
-
-impl Trimmed {
-    fn push(&mut self, byte: u8) {
-        if !blank(byte) {
-            self.blanks = None;
-        } else if self.blanks.is_none() {
-            self.blanks = Some(self.bytes.len());
-        }
-        self.bytes.push(byte);
-    }
-
-    /// What was escaped or quoted does not look like a blank.
-    fn push_kept(&mut self, byte: u8) {
-        self.bytes.push(byte);
-    }
-
-    fn take(&mut self) -> Vec<u8> {
-        let mut bytes = std::mem::take(&mut self.bytes);
-        if let Some(blanks) = self.blanks.take() {
-            bytes.truncate(blanks);
-        }
-        bytes
-    }
-}
-
-const fn blank(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
 const fn newline(byte: u8) -> bool {
@@ -179,14 +107,14 @@ impl<'a> Scanner<'a> {
         match byte {
             b'\\' => {
                 self.state = State::ValueEscape;
-                self.value.blanks = None;
+                self.value.keep_blanks();
             }
             b'\'' if before => self.state = State::SingleQuoted,
             b'"' if before => self.state = State::DoubleQuoted,
             _ if before && blank(byte) => {}
             _ => {
                 self.traits.hash |= byte == b'#';
-                self.traits.backtick |= byte == b'`' && self.value.bytes.is_empty();
+                self.traits.backtick |= byte == b'`' && self.value.is_empty();
                 self.state = State::Value;
                 self.value.push(byte);
             }

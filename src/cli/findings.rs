@@ -1,0 +1,178 @@
+//! What `check` finds: each part that a deploy would need is inspected, and none is changed.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::Path;
+use std::time::Duration;
+
+use crate::audit::{Occupancy, TrailError, examine};
+use crate::credentials::{HELPER_DEADLINE, Lookup, RegistryCredentials};
+use crate::engine::{Engine, EngineError};
+use crate::operation::{bind_source, read_env_file};
+use crate::settings::Settings;
+
+/// The most that fetching the key set may take.
+const KEYS_DEADLINE: Duration = Duration::from_secs(10);
+
+/// The most that asking for a listener may take.
+const PORT_DEADLINE: Duration = Duration::from_secs(1);
+
+/// What was found.
+#[derive(Default)]
+pub(super) struct Findings {
+    /// A deploy, or the agent itself, would fail.
+    pub(super) problems: Vec<String>,
+    /// Worth knowing, and no reason to fail.
+    pub(super) notes: Vec<String>,
+}
+
+impl Findings {
+    fn take(&mut self, result: Result<(), String>) {
+        self.problems.extend(result.err());
+    }
+}
+
+/// Inspects what a deploy would need, one part after the other, and prints what is there.
+pub(super) async fn inspect(settings: &Settings) -> Findings {
+    let mut found = Findings::default();
+    found.take(runtime_env(settings).await);
+    let runtime = &settings.runtime;
+    found.take(bind_source("AUDIT_EVENTS_PATH", &runtime.audit_events).await);
+    found.take(bind_source("SNAPSHOTS_PATH", &runtime.snapshots).await);
+    engine(settings, &mut found).await;
+    registry(settings, &mut found).await;
+    if let Some(keys) = settings.access.try_keys(KEYS_DEADLINE).await {
+        match keys {
+            Ok(source) => println!("key set: found at {source}"),
+            Err(error) => found
+                .problems
+                .push(format!("CF_ACCESS_TEAM_DOMAIN {error}")),
+        }
+    }
+    let occupancy = state_directory(settings, &mut found);
+    found.take(port(settings, occupancy));
+    found
+}
+
+async fn runtime_env(settings: &Settings) -> Result<(), String> {
+    let environment = read_env_file(&settings.runtime.env_file).await?;
+    let names: Vec<&str> = environment.iter().map(|(name, _)| name).collect();
+    println!("runtime.env names {}", names.join(", "));
+    if environment.get("DATABASE_URL").is_none_or(str::is_empty) {
+        let path = settings.runtime.env_file.display();
+        return Err(format!(
+            "RUNTIME_ENV_FILE {path}: DATABASE_URL is missing or empty"
+        ));
+    }
+    let plane = environment.get("EXECUTION_PLANE");
+    settings
+        .runtime
+        .allowed_planes
+        .check(plane)
+        .map_err(|error| error.to_string())
+}
+
+async fn engine(settings: &Settings, found: &mut Findings) {
+    let engine = Engine::new(
+        settings.engine.clone(),
+        settings.runtime.container_name.clone(),
+    );
+    let differences = async {
+        let platform = engine.platform().await?;
+        println!("engine: {}/{}", platform.os, platform.architecture);
+        match engine.inspect_name().await? {
+            Some(container) => println!(
+                "container: {} {:?} {}",
+                container.id, container.status, container.image
+            ),
+            None => println!("container: none"),
+        }
+        engine.differences_of_predecessor(&settings.runtime).await
+    };
+    let differences: Result<Vec<String>, EngineError> = differences.await;
+    match differences {
+        Ok(differences) => found.notes.extend(differences.into_iter().map(|difference| {
+            format!("the container was not made by this agent, and the first deploy replaces it: {difference}")
+        })),
+        Err(error) => found.problems.push(format!("DOCKER_HOST {error}")),
+    }
+}
+
+async fn registry(settings: &Settings, found: &mut Findings) {
+    let host = settings.runtime.repository.host();
+    let directory = settings.engine.docker_config.as_deref();
+    let looked_up = RegistryCredentials::look_up(directory, host, HELPER_DEADLINE).await;
+    let Lookup {
+        auth,
+        helper,
+        proxies,
+    } = match looked_up {
+        Ok(lookup) => lookup,
+        Err(error) => return found.problems.push(format!("DOCKER_CONFIG {error}")),
+    };
+    if proxies {
+        found.notes.push(
+            "DOCKER_CONFIG sets proxies, which the docker client hands on to containers and this agent does not: what the runtime needs of them belongs into runtime.env"
+                .to_owned(),
+        );
+    }
+    match (auth, helper) {
+        (Some(_), _) => println!("registry credentials for {host}: found"),
+        (None, Some(helper)) => found.problems.push(format!(
+            "DOCKER_CONFIG the credential helper docker-credential-{helper} is configured for {host} and knows nothing of it: pulls would be anonymous"
+        )),
+        (None, None) => println!("registry credentials for {host}: none, pulls are anonymous"),
+    }
+}
+
+/// Only examined: `check` must not make what `serve` makes.
+fn state_directory(settings: &Settings, found: &mut Findings) -> Option<Occupancy> {
+    let path = &settings.state_directory;
+    let named = |problem: &dyn std::fmt::Display| format!("STATE_DIRECTORY {problem}");
+    match examine(path, settings.environment.as_str()) {
+        Ok(Occupancy::Missing) => {
+            if !path.parent().is_some_and(Path::is_dir) {
+                let path = path.display();
+                found.problems.push(named(&format!(
+                    "{path}: neither it nor its parent directory exists"
+                )));
+            }
+            Some(Occupancy::Missing)
+        }
+        Ok(occupancy) => {
+            if let Err(error) = rustix::fs::access(path, rustix::fs::Access::WRITE_OK) {
+                found
+                    .problems
+                    .push(named(&format!("{}: {error}", path.display())));
+            }
+            Some(occupancy)
+        }
+        // Root runs the check for somebody else: what the agent's own user would find, the unit's check tells.
+        Err(error @ TrailError::WrongOwner { .. }) if rustix::process::geteuid().is_root() => {
+            found.notes.push(format!(
+                "STATE_DIRECTORY {error}; dreichor-deploy-agent-setup check runs as the agent's own user"
+            ));
+            None
+        }
+        Err(error) => {
+            found.problems.push(named(&error));
+            None
+        }
+    }
+}
+
+/// Asks whether somebody listens, and never listens itself: an agent that starts at this moment would find it taken.
+fn port(settings: &Settings, occupancy: Option<Occupancy>) -> Result<(), String> {
+    let port = settings.port;
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    match TcpStream::connect_timeout(&address, PORT_DEADLINE) {
+        Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => Ok(()),
+        // Whose directory is in use runs, and then the port is its own.
+        _ if !matches!(occupancy, Some(Occupancy::Free | Occupancy::Missing)) => {
+            println!("port {port}: in use by the agent that runs");
+            Ok(())
+        }
+        Ok(_) | Err(_) => Err(format!(
+            "PORT {port} is taken: something else listens on {address}"
+        )),
+    }
+}

@@ -1,0 +1,116 @@
+//! The framework's own server: one request a connection, bounded in time and number, and the three routes behind the
+//! guard.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use actix_web::body::BoxBody;
+use actix_web::dev::{Extensions, Server, ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::middleware::from_fn;
+use actix_web::{App, HttpServer, web};
+
+use super::state::AppState;
+use super::{guard, handlers};
+use crate::access::Access;
+use crate::agent::Agent;
+
+/// For the whole head of a request, from the connection's begin; a tunnel sends it in one piece.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// For a client to notice that the rest of its request is not wanted.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// For a client to take bytes of an answer that the kernel holds for it.
+const UNREAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// One worker answers status while another reads a slow body; nothing here computes.
+const WORKERS: usize = 2;
+/// What the workers take at once; each costs a descriptor and some 20 KiB of memory.
+const CONNECTIONS_PER_WORKER: usize = 4096;
+/// Connections that wait for a worker: past it the kernel drops a client's first packet, and the client tries again
+/// only after a second, three, seven. The standard library asks for 128, a burst of few milliseconds.
+const BACKLOG: i32 = 4096;
+/// For the engine, the trail and the files of an operation, however many connections there are.
+const DESCRIPTORS_KEPT: u64 = 128;
+
+/// Starts serving on a bound loopback listener. Signals are the caller's business. A stop of the server's handle waits
+/// at most `answer_within` for the answers that are due.
+///
+/// # Errors
+/// The listener cannot be used.
+pub fn serve(
+    listener: TcpListener,
+    agent: Agent,
+    access: Access,
+    answer_within: Duration,
+) -> std::io::Result<Server> {
+    prepare(&listener)?;
+    let state = web::Data::new(AppState { agent, access });
+    let server = HttpServer::new(move || app(state.clone()))
+        .workers(WORKERS)
+        .max_connections(connections_per_worker())
+        .keep_alive(None)
+        .client_request_timeout(HEAD_TIMEOUT)
+        .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+        // A client that closes its side waits for no answer.
+        .h1_allow_half_closed(false)
+        .on_connect(|_, data: &mut Extensions| {
+            data.insert(guard::HadRequest::default());
+        })
+        .shutdown_timeout(answer_within.as_secs())
+        .disable_signals()
+        .listen(listener)?;
+    Ok(server.run())
+}
+
+/// Sets what accepted connections inherit, and lengthens the queue of those that wait to be accepted.
+fn prepare(listener: &TcpListener) -> std::io::Result<()> {
+    let unread = u32::try_from(UNREAD_TIMEOUT.as_millis()).unwrap_or(u32::MAX);
+    rustix::net::sockopt::set_tcp_user_timeout(listener, unread)?;
+    rustix::net::listen(listener, BACKLOG)?;
+    Ok(())
+}
+
+/// As many as the limit of open files leaves room for.
+fn connections_per_worker() -> usize {
+    use rustix::process::{Resource, getrlimit};
+    let Some(limit) = getrlimit(Resource::Nofile).current else {
+        return CONNECTIONS_PER_WORKER;
+    };
+    let for_each = limit.saturating_sub(DESCRIPTORS_KEPT) / WORKERS as u64;
+    let for_each = usize::try_from(for_each).unwrap_or(CONNECTIONS_PER_WORKER);
+    for_each.clamp(1, CONNECTIONS_PER_WORKER)
+}
+
+/// The three routes behind the guard.
+fn app(
+    state: web::Data<AppState>,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<BoxBody>,
+        Error = actix_web::Error,
+        InitError = (),
+    >,
+> {
+    App::new()
+        .app_data(state)
+        .wrap(from_fn(guard::guard))
+        .service(
+            web::resource("/v1/deploy")
+                .guard(guard::exact_path("/v1/deploy"))
+                .route(web::post().to(handlers::deploy))
+                .default_service(web::to(handlers::method_not_allowed)),
+        )
+        .service(
+            web::resource("/v1/status")
+                .guard(guard::exact_path("/v1/status"))
+                .route(web::get().to(handlers::status))
+                .default_service(web::to(handlers::method_not_allowed)),
+        )
+        .service(
+            web::resource("/v1/stop")
+                .guard(guard::exact_path("/v1/stop"))
+                .route(web::post().to(handlers::stop))
+                .default_service(web::to(handlers::method_not_allowed)),
+        )
+        .default_service(web::to(handlers::not_found))
+}

@@ -1,0 +1,106 @@
+//! Where the engine is, and what it takes to reach it.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::reader::{Reader, absolute};
+
+/// What an address of the engine may begin with.
+const SCHEMES: [&str; 4] = ["unix://", "tcp://", "http://", "https://"];
+
+/// Docker client settings.
+#[derive(Debug, Clone, Default)]
+pub struct EngineSettings {
+    /// `DOCKER_HOST`; none means the default socket.
+    pub docker_host: Option<EngineAddress>,
+    /// Directory of Docker's `config.json`; none means there are no credentials.
+    pub docker_config: Option<PathBuf>,
+    /// Directory of `key.pem`, `cert.pem` and `ca.pem` for an engine behind TLS (`DOCKER_CERT_PATH`).
+    pub tls_directory: Option<PathBuf>,
+}
+
+/// The address of an engine, which may hold a user and a password: neither `Debug` nor `Display` shows them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct EngineAddress(String);
+
+impl EngineAddress {
+    /// Takes an address with a scheme that can be connected to.
+    ///
+    /// # Errors
+    /// It begins with another one.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        if SCHEMES.iter().any(|scheme| text.starts_with(scheme)) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("must begin with unix://, tcp://, http:// or https://")
+        }
+    }
+
+    /// The address with its password: to connect, and for a keyed fingerprint; never to be shown.
+    #[must_use]
+    pub fn with_password(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for EngineAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&without_password(&self.0))
+    }
+}
+
+impl fmt::Debug for EngineAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", without_password(&self.0))
+    }
+}
+
+impl EngineSettings {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let home = reader.text("HOME").and_then(|home| absolute(&home).ok());
+        let docker_config = reader
+            .optional("DOCKER_CONFIG", absolute)
+            .or_else(|| home.map(|home| home.join(".docker")));
+        Self {
+            docker_host: reader.optional("DOCKER_HOST", EngineAddress::parse),
+            docker_config,
+            tls_directory: reader.optional("DOCKER_CERT_PATH", absolute),
+        }
+    }
+}
+
+/// A URL without the user and password in it; everything up to the last `@` of the authority is theirs.
+fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    match authority.rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}://***@{host}{path}"),
+        None => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{EngineAddress, without_password};
+
+    #[test]
+    fn an_engines_address_is_shown_without_its_password() {
+        for (url, masked) in [
+            ("unix:///var/run/docker.sock", "unix:///var/run/docker.sock"),
+            ("tcp://10.0.0.1:2375", "tcp://10.0.0.1:2375"),
+            (
+                "https://me:s3cret@host:2376/x@y",
+                "https://***@host:2376/x@y",
+            ),
+            ("tcp://me:p@ss@host:1", "tcp://***@host:1"),
+        ] {
+            assert_eq!(without_password(url), masked);
+            let address = EngineAddress::parse(url).expect("valid");
+            assert_eq!(address.to_string(), masked);
+            assert_eq!(format!("{address:?}"), format!("{masked:?}"));
+            assert_eq!(address.with_password(), url);
+        }
+    }
+}
