@@ -29,7 +29,10 @@ pub(super) async fn deploy(run: &mut Run<'_>, image: &ImageReference) -> Result<
     let pulled = run.step(Step::Pull, pull(run, image)).await?;
     run.facts.pulled(&pulled);
     let old = run
-        .step(Step::Verify, verify(context, &pulled, &prepared.platform))
+        .step(
+            Step::Verify,
+            verify(context, &pulled, &prepared.engine.platform),
+        )
         .await?;
 
     let window = context.rules.start_confirmation;
@@ -144,6 +147,8 @@ fn container_spec(run: &Run<'_>, prepared: &Prepared) -> ContainerSpec {
         network: runtime.network.clone(),
         restart_policy: runtime.restart_policy,
         init: runtime.init,
+        log: prepared.engine.container_log(&runtime.log),
+        limits: runtime.limits.clone(),
         labels: labels
             .map(|(label, value)| (label.to_owned(), value.to_owned()))
             .into_iter()

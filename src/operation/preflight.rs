@@ -9,7 +9,7 @@ use super::Context;
 use super::failure::StepError;
 use crate::audit::LedgerEntry;
 use crate::domain::{Environment, RuntimeEnv};
-use crate::engine::{Observed, Platform, PulledImage};
+use crate::engine::{EngineInfo, Observed, Platform, PulledImage};
 
 /// More than any environment the kernel would take for a process (`MAX_ARG_STRLEN` times a few).
 const LARGEST_ENV_FILE: u64 = 1024 * 1024;
@@ -17,16 +17,20 @@ const LARGEST_ENV_FILE: u64 = 1024 * 1024;
 /// What the preflight found.
 pub(super) struct Prepared {
     pub(super) environment: RuntimeEnv,
-    pub(super) platform: Platform,
+    pub(super) engine: EngineInfo,
 }
 
 /// Touches nothing: reads `runtime.env` afresh, checks the binds, the plane and the engine.
 pub(super) async fn preflight(context: &Context) -> Result<Prepared, StepError> {
     // The engine starts programs to tell its version: the host is looked at meanwhile.
-    let (environment, platform) = join(host(context), context.engine.platform()).await;
+    let (environment, engine) = join(host(context), context.engine.info()).await;
+    let (environment, engine) = (environment?, engine?);
+    engine
+        .can_keep(&context.runtime.limits)
+        .map_err(StepError::Host)?;
     Ok(Prepared {
-        environment: environment?,
-        platform: platform?,
+        environment,
+        engine,
     })
 }
 

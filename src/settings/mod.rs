@@ -2,6 +2,7 @@
 //!
 //! Each floor of the house is handed its own small struct. Unknown variables are ignored.
 
+mod container;
 pub mod env_file;
 mod env_scan;
 pub mod names;
@@ -17,6 +18,8 @@ use thiserror::Error;
 
 use crate::access::AccessSettings;
 use crate::domain::{AllowedPlanes, ContainerName, Environment, Repository};
+pub(crate) use container::shown_init;
+pub use container::{Limits, LogBounds};
 use env_file::CommentEscape;
 use reader::{Reader, absolute};
 
@@ -83,8 +86,12 @@ pub struct RuntimeSettings {
     pub network: String,
     /// Docker restart policy.
     pub restart_policy: RestartPolicy,
-    /// Whether Docker's init runs as PID 1.
-    pub init: bool,
+    /// Whether Docker's init runs as PID 1; none leaves it to the engine's own setting.
+    pub init: Option<bool>,
+    /// How much of its output is kept.
+    pub log: LogBounds,
+    /// The most that it may use.
+    pub limits: Limits,
 }
 
 /// Docker's restart policies.
@@ -364,7 +371,10 @@ fn runtime(
         RestartPolicy::UnlessStopped,
         RestartPolicy::parse,
     );
-    let init = reader.flag("RUNTIME_INIT", false);
+    let init = reader.or("RUNTIME_INIT", None, |text| {
+        text.parse().map(Some).map_err(|_| "must be true or false")
+    });
+    let (log, limits) = (log_bounds(reader), limits(reader));
     Some(RuntimeSettings {
         container_name: container_name?,
         repository,
@@ -375,7 +385,28 @@ fn runtime(
         network,
         restart_policy,
         init,
+        log,
+        limits,
     })
+}
+
+fn log_bounds(reader: &mut Reader<'_>) -> LogBounds {
+    let max_size = "10m".to_owned();
+    LogBounds {
+        max_size: reader.or("RUNTIME_LOG_MAX_SIZE", max_size, container::log_size),
+        max_files: reader.number("RUNTIME_LOG_MAX_FILES", 3, 1..=1000),
+    }
+}
+
+fn limits(reader: &mut Reader<'_>) -> Limits {
+    let mut limit = |variable: &str, parse: fn(&str) -> Result<u64, &'static str>| {
+        reader.or(variable, None, |text| parse(text).map(Some))
+    };
+    Limits {
+        memory: limit("RUNTIME_MEMORY", container::memory),
+        nano_cpus: limit("RUNTIME_CPUS", container::nano_cpus),
+        pids: limit("RUNTIME_PIDS", container::pids),
+    }
 }
 
 /// Docker's own modes, or the name of a network. Another container's network would tie the runtime to it.
