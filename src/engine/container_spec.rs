@@ -23,6 +23,9 @@ const SECURITY_OPTION: &str = "no-new-privileges";
 /// What a stop begins with, whatever the image asks for.
 pub(super) const STOP_SIGNAL: &str = "SIGTERM";
 
+/// The label that says the reference as it was asked for.
+const REFERENCE_LABEL: &str = "dreichor.deploy-agent.reference";
+
 /// What a new container is made of, all of it owned by the server.
 #[derive(Clone)]
 pub struct ContainerSpec {
@@ -101,8 +104,11 @@ impl ContainerSpec {
             limits,
             labels,
         } = self;
+        let mut labels = labels;
+        let reference = image.reference.as_str().to_owned();
+        labels.insert(REFERENCE_LABEL.to_owned(), reference);
         ContainerCreateBody {
-            image: Some(image.reference.as_str().to_owned()),
+            image: Some(image.by_digest()),
             env: Some(environment),
             labels: Some(labels),
             stop_signal: Some(STOP_SIGNAL.to_owned()),

@@ -5,17 +5,17 @@ use std::time::Duration;
 use bollard::query_parameters::CreateContainerOptions;
 
 use super::container_spec::ContainerSpec;
-use super::error::{Effect, EngineError};
+use super::error::{Effect, EngineError, EngineFault};
 use super::lifecycle::{CreatedContainer, StartedContainer, Vacancy};
 use super::observe::{ContainerId, ContainerStatus, Observed};
 use super::pull::PulledImage;
 use super::{Engine, OPERATION_LABEL, call};
 
 impl Engine {
-    /// Creates the container under our name; the vacancy is used up.
+    /// Creates the container under our name, of exactly the pulled image; the vacancy is used up.
     ///
     /// # Errors
-    /// The engine refused (somebody else took the name, say), or its answer was lost and no container of this
+    /// The image is gone from the host, the engine refused (somebody else took the name, say), or its answer was lost and no container of this
     /// operation shows.
     pub async fn create(
         &self,
@@ -40,6 +40,7 @@ impl Engine {
                 Ok(id) => return Ok(CreatedContainer { id }),
                 Err(error) => error,
             },
+            Err(error) if error.says_no_image() => return Err(vanished()),
             Err(error) if error.effect == Effect::None => return Err(error),
             Err(error) => error,
         };
@@ -78,4 +79,9 @@ impl Engine {
             .await
             .map(|()| StartedContainer { id })
     }
+}
+
+fn vanished() -> EngineError {
+    let message = "the pulled image is no longer on this host: somebody removed it after the pull";
+    EngineError::without_effect(EngineFault::Unproven(message.to_owned()))
 }
