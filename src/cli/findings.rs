@@ -77,8 +77,12 @@ async fn engine(settings: &Settings, found: &mut Findings) {
         settings.runtime.container_name.clone(),
     );
     let differences = async {
-        let platform = engine.platform().await?;
-        println!("engine: {}/{}", platform.os, platform.architecture);
+        let info = engine.info().await?;
+        println!(
+            "engine: {}/{}",
+            info.platform.os, info.platform.architecture
+        );
+        found.take(info.can_keep(&settings.runtime.limits));
         match engine.inspect_name().await? {
             Some(container) => println!(
                 "container: {} {:?} {}",

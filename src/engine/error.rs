@@ -100,11 +100,20 @@ impl EngineError {
 
     /// Whether the engine said that there is no such container. A bare 404 may come from anything on the way.
     pub(super) fn says_absent(&self) -> bool {
+        self.says("no such container")
+    }
+
+    /// Whether the engine said that it does not hold the image.
+    pub(super) fn says_no_image(&self) -> bool {
+        self.says("no such image")
+    }
+
+    fn says(&self, words: &str) -> bool {
         match &self.fault {
             EngineFault::Refused {
                 status: 404,
                 message,
-            } => message.to_ascii_lowercase().contains("no such container"),
+            } => message.to_ascii_lowercase().contains(words),
             _ => false,
         }
     }

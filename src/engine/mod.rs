@@ -5,13 +5,17 @@
 //! the start. Every verb has a deadline of its own, because bollard's covers response headers only.
 
 mod connect;
+mod container_spec;
+mod create;
 mod error;
 mod events;
 mod images;
+mod info;
 mod lifecycle;
 mod observe;
 mod predecessor;
 mod pull;
+mod stop;
 mod tls;
 
 use std::future::Future;
@@ -23,10 +27,12 @@ use bollard::Docker;
 use crate::domain::ContainerName;
 use crate::settings::EngineSettings;
 
+pub use container_spec::{ContainerLog, ContainerSpec};
 pub use error::{Effect, EngineError, EngineFault};
 pub use events::{ContainerEvent, EventAction};
 pub use images::StoredImage;
-pub use lifecycle::{ContainerSpec, CreatedContainer, Holder, StartedContainer, Vacancy};
+pub use info::EngineInfo;
+pub use lifecycle::{CreatedContainer, Holder, StartedContainer, Vacancy};
 pub use observe::{ContainerId, ContainerStatus, Health, ImageId, Observed};
 pub use pull::{PULL_IDLE, PullProgress, PulledImage};
 
@@ -78,20 +84,6 @@ impl Engine {
         // Built when first needed: building fails while the socket file is missing.
         let client = connect::connect(&self.inner.settings)?;
         Ok(self.inner.client.get_or_init(|| client))
-    }
-
-    /// Asks the engine for its platform; proves that it answers.
-    ///
-    /// # Errors
-    /// The engine is unreachable, or does not answer within [`INSPECT_DEADLINE`].
-    pub async fn platform(&self) -> Result<Platform, EngineError> {
-        let version = call(INSPECT_DEADLINE, self.client()?.version()).await?;
-        match (version.os, version.arch) {
-            (Some(os), Some(architecture)) => Ok(Platform { os, architecture }),
-            _ => Err(EngineError::without_effect(EngineFault::Unproven(
-                "the Docker engine does not say its platform".into(),
-            ))),
-        }
     }
 }
 

@@ -53,7 +53,7 @@ pub enum Health {
 pub struct Observed {
     /// Full id.
     pub id: ContainerId,
-    /// The image as it was asked for.
+    /// The image as it was asked for, without the digest that this agent adds.
     pub image: String,
     /// The image that really runs.
     pub image_id: ImageId,
@@ -197,6 +197,9 @@ fn not_understood() -> EngineError {
 fn observed(found: ContainerInspectResponse) -> Result<Observed, EngineError> {
     let state = found.state.ok_or_else(not_understood)?;
     let config = found.config.ok_or_else(not_understood)?;
+    let operation = config
+        .labels
+        .and_then(|mut labels| labels.remove(OPERATION_LABEL));
     let health = state
         .health
         .and_then(|health| health.status)
@@ -208,7 +211,10 @@ fn observed(found: ContainerInspectResponse) -> Result<Observed, EngineError> {
         });
     Ok(Observed {
         id: ContainerId::full(found.id)?,
-        image: config.image.ok_or_else(not_understood)?,
+        image: asked(
+            config.image.ok_or_else(not_understood)?,
+            operation.is_some(),
+        ),
         image_id: ImageId(found.image.ok_or_else(not_understood)?),
         status: status(state.status)?,
         started_at: state.started_at.filter(|at| !at.is_empty() && at != NEVER),
@@ -216,10 +222,16 @@ fn observed(found: ContainerInspectResponse) -> Result<Observed, EngineError> {
         oom_killed: state.oom_killed.unwrap_or(false),
         restart_count: found.restart_count.unwrap_or(0),
         health,
-        operation: config
-            .labels
-            .and_then(|mut labels| labels.remove(OPERATION_LABEL)),
+        operation,
     })
+}
+
+/// This agent creates by tag and digest and is asked for tags; what others asked for is shown as it is.
+fn asked(image: String, ours: bool) -> String {
+    match image.split_once('@') {
+        Some((asked, _)) if ours => asked.to_owned(),
+        _ => image,
+    }
 }
 
 fn status(status: Option<ContainerStateStatusEnum>) -> Result<ContainerStatus, EngineError> {

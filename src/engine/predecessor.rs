@@ -2,9 +2,9 @@
 
 use bollard::models::HostConfig;
 
-use super::lifecycle::{AUDIT_EVENTS_TARGET, SNAPSHOTS_TARGET};
+use super::container_spec::{AUDIT_EVENTS_TARGET, SNAPSHOTS_TARGET};
 use super::{Engine, EngineError, OPERATION_LABEL};
-use crate::settings::RuntimeSettings;
+use crate::settings::{RuntimeSettings, shown_init};
 
 impl Engine {
     /// How the container of our name differs from what this agent would make: a sentence a difference. Empty if there is
@@ -56,7 +56,6 @@ fn host_differences(host: &HostConfig, runtime: &RuntimeSettings) -> Vec<String>
     let policy = host.restart_policy.as_ref().and_then(|policy| policy.name);
     let policy = policy.map(|name| name.to_string()).unwrap_or_default();
     let network = host.network_mode.clone().unwrap_or_default();
-    let init = host.init.unwrap_or(false);
     let mut differences = Vec::new();
     let mut compare = |setting: &str, theirs: String, ours: String| {
         if theirs != ours {
@@ -69,6 +68,6 @@ fn host_differences(host: &HostConfig, runtime: &RuntimeSettings) -> Vec<String>
         policy,
         runtime.restart_policy.as_str().to_owned(),
     );
-    compare("init", init.to_string(), runtime.init.to_string());
+    compare("init", shown_init(host.init), shown_init(runtime.init));
     differences
 }

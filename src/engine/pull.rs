@@ -56,6 +56,14 @@ pub struct PulledImage {
     pub has_healthcheck: bool,
 }
 
+impl PulledImage {
+    /// `repository:tag@digest`: engines resolve the digest and people read the tag, so that whoever moves the tag on
+    /// this host changes nothing.
+    pub(super) fn by_digest(&self) -> String {
+        format!("{}@{}", self.reference, self.digest)
+    }
+}
+
 impl Engine {
     /// Pulls exactly `repository:tag` and proves it by inspecting the image.
     ///

@@ -32,7 +32,10 @@ pub(super) async fn deploy(
     let pulled = run.step(Step::Pull, pull(run, image)).await?;
     run.facts.pulled(&pulled);
     let holder = run
-        .step(Step::Verify, verify(deps, &pulled, &prepared.platform))
+        .step(
+            Step::Verify,
+            verify(deps, &pulled, &prepared.engine.platform),
+        )
         .await?;
 
     // Nothing before this line changes the running container.
@@ -108,6 +111,8 @@ fn container_spec(run: &Run<'_>, prepared: &Prepared) -> ContainerSpec {
         network: runtime.network.clone(),
         restart_policy: runtime.restart_policy,
         init: runtime.init,
+        log: prepared.engine.container_log(&runtime.log),
+        limits: runtime.limits.clone(),
         labels: labels
             .map(|(label, value)| (label.to_owned(), value.to_owned()))
             .into_iter()

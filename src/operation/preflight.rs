@@ -8,7 +8,7 @@ use tokio::io::AsyncReadExt;
 use super::deps::OperationDeps;
 use super::failure::StepError;
 use crate::domain::RuntimeEnv;
-use crate::engine::Platform;
+use crate::engine::EngineInfo;
 
 /// More than any environment the kernel would take for a process (`MAX_ARG_STRLEN` times a few).
 const LARGEST_ENV_FILE: u64 = 1024 * 1024;
@@ -16,16 +16,20 @@ const LARGEST_ENV_FILE: u64 = 1024 * 1024;
 /// What the preflight found.
 pub(super) struct Prepared {
     pub(super) environment: RuntimeEnv,
-    pub(super) platform: Platform,
+    pub(super) engine: EngineInfo,
 }
 
 /// Touches nothing: reads `runtime.env` afresh, checks the binds, the plane and the engine.
 pub(super) async fn preflight(deps: &OperationDeps) -> Result<Prepared, StepError> {
     // The engine starts programs to tell its version: the host is checked meanwhile.
-    let (environment, platform) = join(host(deps), deps.engine.platform()).await;
+    let (environment, engine) = join(host(deps), deps.engine.info()).await;
+    let (environment, engine) = (environment?, engine?);
+    engine
+        .can_keep(&deps.runtime.limits)
+        .map_err(StepError::Host)?;
     Ok(Prepared {
-        environment: environment?,
-        platform: platform?,
+        environment,
+        engine,
     })
 }
 

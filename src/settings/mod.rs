@@ -4,6 +4,7 @@
 //! access check.
 
 mod access;
+mod container;
 mod engine;
 pub mod env_file;
 mod load;
@@ -16,6 +17,8 @@ mod show;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use container::shown_init;
+pub use container::{Limits, LogBounds};
 pub use engine::{EngineAddress, EngineSettings};
 pub use load::Settings;
 pub use operation::{Confirm, OperationSettings, STOP_SLACK, SWITCH_RESERVE};

@@ -1,7 +1,7 @@
 //! The names of the settings, and what is so close to one that it must be meant for one.
 
 /// Every variable that the agent reads.
-pub const NAMES: [&str; 30] = [
+pub const NAMES: [&str; 35] = [
     "ENVIRONMENT",
     "CONTAINER_NAME",
     "AUDIT_EVENTS_PATH",
@@ -18,6 +18,11 @@ pub const NAMES: [&str; 30] = [
     "RUNTIME_NETWORK",
     "RUNTIME_RESTART_POLICY",
     "RUNTIME_INIT",
+    "RUNTIME_LOG_MAX_SIZE",
+    "RUNTIME_LOG_MAX_FILES",
+    "RUNTIME_MEMORY",
+    "RUNTIME_CPUS",
+    "RUNTIME_PIDS",
     "STOP_GRACE_SECONDS",
     "START_CONFIRMATION_SECONDS",
     "START_CONFIRMATION",

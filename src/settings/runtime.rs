@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 
+use super::container::{Limits, LogBounds};
 use super::reader::{Reader, absolute};
 use crate::domain::{AllowedPlanes, ContainerName, Environment, Repository};
 
@@ -28,8 +29,12 @@ pub struct RuntimeSettings {
     pub network: String,
     /// Docker restart policy.
     pub restart_policy: RestartPolicy,
-    /// Whether Docker's init runs as PID 1.
-    pub init: bool,
+    /// Whether Docker's init runs as PID 1; none leaves it to the engine's own setting.
+    pub init: Option<bool>,
+    /// How much of its output is kept.
+    pub log: LogBounds,
+    /// The most that it may use.
+    pub limits: Limits,
 }
 
 /// Docker's restart policies.
@@ -93,7 +98,10 @@ impl RuntimeSettings {
             RestartPolicy::UnlessStopped,
             RestartPolicy::parse,
         );
-        let init = reader.flag("RUNTIME_INIT", false);
+        let init = reader.or("RUNTIME_INIT", None, |text| {
+            text.parse().map(Some).map_err(|_| "must be true or false")
+        });
+        let (log, limits) = (LogBounds::read(reader), Limits::read(reader));
         Some(Self {
             container_name: container_name?,
             repository,
@@ -104,6 +112,8 @@ impl RuntimeSettings {
             network,
             restart_policy,
             init,
+            log,
+            limits,
         })
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
+use super::container::{LogBounds, shown_init};
 use super::engine::{EngineAddress, EngineSettings};
 use super::load::Settings;
 use super::operation::OperationSettings;
@@ -68,7 +69,7 @@ fn path(path: &Path) -> String {
     path.display().to_string()
 }
 
-fn runtime_lines(settings: &RuntimeSettings) -> [(&'static str, String); 9] {
+fn runtime_lines(settings: &RuntimeSettings) -> Vec<(&'static str, String)> {
     let RuntimeSettings {
         container_name,
         repository,
@@ -79,8 +80,13 @@ fn runtime_lines(settings: &RuntimeSettings) -> [(&'static str, String); 9] {
         network,
         restart_policy,
         init,
+        log: LogBounds {
+            max_size,
+            max_files,
+        },
+        limits,
     } = settings;
-    [
+    let mut lines = vec![
         ("CONTAINER_NAME", container_name.to_string()),
         ("AUDIT_EVENTS_PATH", path(audit_events)),
         ("SNAPSHOTS_PATH", path(snapshots)),
@@ -89,8 +95,12 @@ fn runtime_lines(settings: &RuntimeSettings) -> [(&'static str, String); 9] {
         ("IMAGE_REPOSITORY", repository.as_str().to_owned()),
         ("RUNTIME_NETWORK", network.clone()),
         ("RUNTIME_RESTART_POLICY", restart_policy.as_str().to_owned()),
-        ("RUNTIME_INIT", init.to_string()),
-    ]
+        ("RUNTIME_INIT", shown_init(*init)),
+        ("RUNTIME_LOG_MAX_SIZE", max_size.clone()),
+        ("RUNTIME_LOG_MAX_FILES", max_files.to_string()),
+    ];
+    lines.extend(limits.lines());
+    lines
 }
 
 fn engine_lines(settings: &EngineSettings) -> [(&'static str, String); 3] {

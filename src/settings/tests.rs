@@ -253,3 +253,41 @@ fn lines_of_the_file_that_are_not_what_they_seem_are_named() {
     assert!(said.contains("line 2 begins with export"), "{said}");
     assert!(!said.contains("line 3"), "{said}");
 }
+
+#[test]
+fn the_container_is_bounded_as_its_variables_say() {
+    let settings = Settings::from_variables(variables(&[])).expect("valid");
+    let RuntimeSettings {
+        init, log, limits, ..
+    } = settings.runtime;
+    assert_eq!(init, None);
+    assert_eq!((log.max_size.as_str(), log.max_files), ("10m", 3));
+    assert_eq!(limits, Limits::default());
+    let settings = Settings::from_variables(variables(&[
+        ("RUNTIME_INIT", "false"),
+        ("RUNTIME_LOG_MAX_SIZE", "1g"),
+        ("RUNTIME_LOG_MAX_FILES", "1"),
+        ("RUNTIME_MEMORY", "512m"),
+        ("RUNTIME_CPUS", "1.5"),
+        ("RUNTIME_PIDS", "100"),
+    ]));
+    let shown = settings.expect("valid").to_string();
+    for line in [
+        "RUNTIME_INIT=false",
+        "RUNTIME_LOG_MAX_SIZE=1g",
+        "RUNTIME_LOG_MAX_FILES=1",
+        "RUNTIME_MEMORY=536870912",
+        "RUNTIME_CPUS=1.5",
+        "RUNTIME_PIDS=100",
+    ] {
+        assert!(shown.lines().any(|shown| shown == line), "{line}: {shown}");
+    }
+    let bounds = [
+        "RUNTIME_LOG_MAX_SIZE",
+        "RUNTIME_LOG_MAX_FILES",
+        "RUNTIME_MEMORY",
+        "RUNTIME_CPUS",
+        "RUNTIME_PIDS",
+    ];
+    assert_eq!(problems(&bounds.map(|name| (name, "none"))), bounds);
+}

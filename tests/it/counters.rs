@@ -89,21 +89,23 @@ fn a_status_asks_nothing_of_the_engine() {
     assert_eq!(counted.verbs(), []);
 }
 
-/// The seven calls that do or ask something, each once, and inspects: of what is to be replaced, of the confirmation,
+/// The eight calls that do or ask something, each once (version and info side by side), and inspects: of what is to be replaced, of the confirmation,
 /// for the view before the answer, and one for each event (end, removal, creation, start).
-fn a_deploy_makes_seven_calls(kind: Kind) {
+fn a_deploy_makes_eight_calls(kind: Kind) {
     let counted = Counted::deployed(kind);
     counted.deploy("1.0.1");
     assert!(counted.runs(true), "the status shows the deploy");
     counted.settle();
-    let (inspects, others): (Vec<Verb>, Vec<Verb>) = counted
+    let (inspects, mut others): (Vec<Verb>, Vec<Verb>) = counted
         .verbs()
         .into_iter()
         .partition(|verb| *verb == Verb::ContainerInspect);
+    others[..2].sort_by_key(|verb| *verb != Verb::Version);
     assert_eq!(
         others,
         [
             Verb::Version,
+            Verb::Info,
             Verb::ImagePull,
             Verb::ImageInspect,
             Verb::ContainerStop,
@@ -116,13 +118,13 @@ fn a_deploy_makes_seven_calls(kind: Kind) {
 }
 
 #[test]
-fn a_deploy_makes_seven_calls_and_an_inspect_for_each_event() {
-    a_deploy_makes_seven_calls(Kind::Fake);
+fn a_deploy_makes_eight_calls_and_an_inspect_for_each_event() {
+    a_deploy_makes_eight_calls(Kind::Fake);
 }
 
 #[test]
-fn a_deploy_on_the_real_engine_makes_the_same_seven_calls() {
-    a_deploy_makes_seven_calls(Kind::Real);
+fn a_deploy_on_the_real_engine_makes_the_same_eight_calls() {
+    a_deploy_makes_eight_calls(Kind::Real);
 }
 
 fn a_stop_makes_two_calls_and_looks(kind: Kind) {

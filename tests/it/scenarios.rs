@@ -37,6 +37,8 @@ macro_rules! with_both_runtimes {
     };
 }
 
+mod by_digest;
+mod container_bounds;
 mod contract;
 mod disk;
 mod engine;

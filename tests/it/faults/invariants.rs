@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::shown_as;
-use crate::harness::{Agent, Answer, World};
+use crate::harness::{Agent, Answer, World, image_asked};
 
 /// The label by which a container names the operation that made it.
 const OPERATION: &str = "dreichor.deploy-agent.operation";
@@ -62,10 +62,7 @@ pub fn broken(
             Asked::Deploy(tag) | Asked::DeployThatMayEnd(tag) => {
                 let shown = shown.clone().unwrap_or_default();
                 let image = world.image(tag);
-                must(
-                    shown["Config"]["Image"] == image,
-                    "200: the image asked for",
-                )?;
+                must(image_asked(&shown) == image, "200: the image asked for")?;
                 must(
                     asked_may_end(asked) || shown["State"]["Status"] == "running",
                     "200: it runs",
@@ -153,9 +150,7 @@ pub fn agrees(world: &World, agent: &Agent) -> Result<(), String> {
         let up = world
             .container()
             .filter(|shown| shown["State"]["Status"] == "running");
-        let image = up
-            .as_ref()
-            .map_or(Value::Null, |shown| shown["Config"]["Image"].clone());
+        let image = up.as_ref().map_or(Value::Null, image_asked);
         let answer = agent.status_answer();
         if answer.status == 200 {
             let status = answer.json();

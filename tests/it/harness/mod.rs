@@ -409,6 +409,13 @@ pub fn until(what: &str, within: Duration, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// The reference that a container was asked for, from its inspect: the agent creates by tag and digest.
+pub fn image_asked(shown: &Value) -> Value {
+    let image = shown["Config"]["Image"].as_str();
+    let asked = image.and_then(|image| image.split('@').next());
+    asked.map_or(Value::Null, |asked| json!(asked))
+}
+
 /// The regular files below `directory` that hold `needle`; an engine's own files are not looked at.
 pub fn found_below(directory: &Path, needle: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();

@@ -45,7 +45,7 @@ fn a_deploy_answers_the_contracts_fields(world: World) {
 fn the_container_is_made_of_what_the_server_owns(mut world: World) {
     // Where no database can be reached: of what the container is made shows without its process.
     world.set("RUNTIME_NETWORK", "none");
-    world.push("1.0.0", &["run"]);
+    let digest = world.push("1.0.0", &["run"]).digest;
     let agent = world.agent();
     assert_eq!(agent.deploy(&world.image("1.0.0")).status, 200);
     let shown = world.shown();
@@ -82,10 +82,13 @@ fn the_container_is_made_of_what_the_server_owns(mut world: World) {
         ),
     ];
     assert_eq!(mounts, expected);
-    assert_eq!(shown["Config"]["Image"], world.image("1.0.0"));
+    let by_digest = format!("{}@{digest}", world.image("1.0.0"));
+    assert_eq!(shown["Config"]["Image"], by_digest);
     assert_eq!(shown["HostConfig"]["NetworkMode"], "none");
     let labels = &shown["Config"]["Labels"];
     assert_eq!(labels["dreichor.deploy-agent.environment"], "dev");
+    let reference = &labels["dreichor.deploy-agent.reference"];
+    assert_eq!(*reference, world.image("1.0.0"));
     assert_eq!(
         labels["dreichor.deploy-agent.version"],
         deploy_agent::VERSION

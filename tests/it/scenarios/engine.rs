@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::harness::{World, until};
+use crate::harness::{World, image_asked, until};
 
 on_both_engines!(
     an_engine_that_restarts_while_idle_is_followed,
@@ -53,7 +53,7 @@ fn an_engine_that_restarts_during_a_deploy_ends_it_with_the_truth(mut world: Wor
     let outcome = world.last_outcome();
     assert_eq!(outcome["http"], answer.status, "{}", answer.body);
     if answer.status == 200 {
-        assert_eq!(world.shown()["Config"]["Image"], image);
+        assert_eq!(image_asked(&world.shown()), image);
     } else {
         assert!(
             answer.reason().contains("stop") || answer.reason().contains("remove"),

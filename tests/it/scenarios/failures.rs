@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use dreichor_test_support::database::Database;
 use serde_json::Value;
 
-use crate::harness::{Agent, Answer, World, until};
+use crate::harness::{Agent, Answer, World, image_asked, until};
 
 on_both_engines!(
     an_exit_with_0_counts_as_a_start,
@@ -98,7 +98,7 @@ fn failed_start_of(world: &World, agent: &Agent, words: &str) {
     assert_eq!(agent.status()["running"], false);
     assert_eq!(world.count(), 1);
     let left = world.shown();
-    assert_eq!(left["Config"]["Image"], world.image("2.0.0"));
+    assert_eq!(image_asked(&left), world.image("2.0.0"));
     let restarts = left["RestartCount"].clone();
     std::thread::sleep(Duration::from_secs(2));
     let later = world.shown();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::harness::{Agent, World, until};
+use crate::harness::{Agent, World, image_asked, until};
 
 on_both_engines!(
     sigint_of_an_idle_agent_ends_it_in_order,
@@ -116,7 +116,7 @@ fn a_killed_agent_closes_its_operation_as_interrupted(mut world: World) {
     // Nothing is resumed: the next explicit deploy converges.
     std::thread::sleep(Duration::from_secs(4));
     if let Some(shown) = world.container() {
-        assert_eq!(shown["Config"]["Image"], world.image("1.0.0"));
+        assert_eq!(image_asked(&shown), world.image("1.0.0"));
     }
     let answer = agent.deploy(&world.image("2.0.0"));
     assert_eq!(answer.status, 200, "{}", answer.body);

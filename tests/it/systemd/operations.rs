@@ -122,8 +122,7 @@ fn a_stop_during_a_deploy(host: &Host) {
     assert_eq!(answer.code, 200, "{}", answer.body);
     let shown = ["ActiveState", "Result", "ExecMainStatus"].map(|name| host.property("prod", name));
     assert_eq!(shown, ["inactive", "success", "0"]);
-    let running =
-        "docker inspect --format '{{.State.Running}} {{.Config.Image}}' dreichor-runtime-prod";
+    let running = r#"docker inspect --format '{{.State.Running}} {{index .Config.Labels "dreichor.deploy-agent.reference"}}' dreichor-runtime-prod"#;
     assert_eq!(
         host.ok(running),
         format!("true {REPOSITORY}:3.0.0"),

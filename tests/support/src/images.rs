@@ -45,6 +45,7 @@ pub struct ImageSpec {
     architecture: String,
     environment: Vec<String>,
     volumes: Vec<String>,
+    stop_signal: Option<String>,
     labels: BTreeMap<String, String>,
     extra_bytes: usize,
     salt: String,
@@ -87,6 +88,7 @@ impl ImageSpec {
             architecture: this_architecture().to_owned(),
             environment: vec!["PATH=/".to_owned()],
             volumes: Vec::new(),
+            stop_signal: None,
             labels: BTreeMap::new(),
             extra_bytes: 0,
             salt: String::new(),
@@ -108,6 +110,12 @@ impl ImageSpec {
     /// Declares an anonymous volume.
     pub fn volume(mut self, path: &str) -> Self {
         self.volumes.push(path.to_owned());
+        self
+    }
+
+    /// A STOPSIGNAL.
+    pub fn stop_signal(mut self, signal: &str) -> Self {
+        self.stop_signal = Some(signal.to_owned());
         self
     }
 
@@ -175,6 +183,9 @@ impl ImageSpec {
         if !self.volumes.is_empty() {
             let volumes = self.volumes.iter().map(|path| (path.clone(), json!({})));
             config["Volumes"] = Value::Object(volumes.collect());
+        }
+        if let Some(signal) = &self.stop_signal {
+            config["StopSignal"] = json!(signal);
         }
         if let Some(mode) = &self.healthcheck {
             config["Healthcheck"] = json!({

@@ -57,7 +57,7 @@ impl Host {
 
     /// `POST /containers/{id}/stop`
     pub async fn stop(self: &Arc<Self>, key: &str, grace: Option<i64>) -> Acted {
-        let (id, run, grace) = {
+        let (id, run, grace, signal) = {
             let world = self.world();
             let c = world.find(key)?;
             if !c.state.running {
@@ -67,9 +67,10 @@ impl Host {
                 c.id.clone(),
                 c.run,
                 grace.unwrap_or_else(|| stop_timeout(c)),
+                stop_signal(c),
             )
         };
-        self.change(|world| self.signal(world, &id, 15));
+        self.change(|world| self.signal(world, &id, signal));
         if !self.ended_within(&id, run, grace).await {
             self.change(|world| self.signal(world, &id, 9));
             self.ended_within(&id, run, -1).await;
@@ -258,6 +259,12 @@ fn not_found(program: &str) -> String {
 
 fn stop_timeout(c: &Container) -> i64 {
     c.config["StopTimeout"].as_i64().unwrap_or(DEFAULT_GRACE)
+}
+
+/// What the container was made with, or its image asks for.
+fn stop_signal(c: &Container) -> i32 {
+    let asked = c.config["StopSignal"].as_str();
+    signal_number(asked.or(Some("TERM"))).unwrap_or(15)
 }
 
 fn bind_sources(c: &Container) -> Vec<String> {

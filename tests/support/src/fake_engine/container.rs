@@ -23,6 +23,8 @@ pub(crate) enum Behaviour {
     ComesUp { stays: bool },
     /// Runs, and only KILL ends it.
     IgnoresTerm,
+    /// Runs if it gets no raw socket, else exits 3.
+    Sniffs,
     /// No such executable in the image.
     Missing,
 }
@@ -35,6 +37,7 @@ impl Behaviour {
         match (word(0), word(1)) {
             ("/runtime", "run") => Behaviour::Run,
             ("/runtime", "ignore-term") => Behaviour::IgnoresTerm,
+            ("/runtime", "sniff") => Behaviour::Sniffs,
             ("/runtime", "loops") => Behaviour::ComesUp { stays: false },
             ("/runtime", "serves") => Behaviour::ComesUp { stays: true },
             ("/runtime", "exit-0") => exits(Duration::ZERO, 0),
@@ -51,7 +54,7 @@ impl Behaviour {
     pub fn on_signal(self, signal: i32, init: bool) -> Option<i64> {
         match (signal, self) {
             (9, _) => Some(137),
-            (15, Behaviour::Run | Behaviour::ComesUp { .. }) => Some(0),
+            (15, Behaviour::Run | Behaviour::ComesUp { .. } | Behaviour::Sniffs) => Some(0),
             (15, Behaviour::Exits { .. }) if init => Some(143),
             _ => None,
         }
@@ -201,6 +204,12 @@ impl State {
 impl Container {
     pub fn has_init(&self) -> bool {
         self.host_config["Init"].as_bool().unwrap_or(false)
+    }
+
+    /// Docker gives it by default.
+    pub fn may_open_raw_sockets(&self) -> bool {
+        let dropped = string_list(&self.host_config["CapDrop"]);
+        !dropped.iter().any(|name| name == "NET_RAW")
     }
 
     pub fn labels(&self) -> Map<String, Value> {

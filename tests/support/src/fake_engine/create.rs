@@ -60,7 +60,7 @@ impl Host {
             let text = "Config cannot be empty in order to create a container";
             return Err(Answer::error(400, text));
         }
-        let host_config = host_config(&wish.field("HostConfig"));
+        let host_config = host_config(&wish.field("HostConfig"), &world.log_driver);
         let policy = check_host_config(&host_config)?;
         let reference = wish.field("Image").as_str().unwrap_or_default().to_owned();
         let Some(image) = world.images.find(&reference) else {
@@ -113,13 +113,13 @@ fn go_words(error: &serde_json::Error) -> String {
 }
 
 /// The host configuration as given, with the defaults that clients read back.
-fn host_config(given: &Value) -> Value {
+fn host_config(given: &Value, log_driver: &str) -> Value {
     let mut config = json!({
         "Binds": null,
         "NetworkMode": "default",
         "RestartPolicy": { "Name": "", "MaximumRetryCount": 0 },
         "AutoRemove": false,
-        "LogConfig": { "Type": "json-file", "Config": {} },
+        "LogConfig": { "Type": log_driver, "Config": {} },
     });
     for (key, value) in given.as_object().into_iter().flatten() {
         if key == "RestartPolicy" {
@@ -148,8 +148,41 @@ fn check_host_config(config: &Value) -> Result<RestartPolicy, Answer> {
     if config["AutoRemove"] == true && !matches!(name.as_str(), "" | "no") {
         return refuse("can't create 'AutoRemove' container with restart policy".to_owned());
     }
+    check_log(&config["LogConfig"])?;
+    check_limits(config)?;
     check_mounts(config)?;
     Ok(RestartPolicy { name, most })
+}
+
+/// The options that each driver takes, as far as tests meet them.
+fn check_log(log: &Value) -> Result<(), Answer> {
+    let driver = log["Type"].as_str().unwrap_or_default();
+    let known: &[&str] = match driver {
+        "json-file" | "local" => &["max-size", "max-file", "compress"],
+        _ => &["tag"],
+    };
+    let options = log["Config"].as_object();
+    let mut options = options.into_iter().flatten().map(|(option, _)| option);
+    match options.find(|option| !known.contains(&option.as_str())) {
+        Some(option) => {
+            let text = format!("unknown log opt '{option}' for {driver} log driver");
+            Err(Answer::error(400, text))
+        }
+        None => Ok(()),
+    }
+}
+
+fn check_limits(config: &Value) -> Result<(), Answer> {
+    let given = |name: &str| config[name].as_i64().unwrap_or(0);
+    if (1..6 * 1024 * 1024).contains(&given("Memory")) {
+        let text = "Minimum memory limit allowed is 6MB";
+        return Err(Answer::error(400, text));
+    }
+    if !(0..=2_000_000_000).contains(&given("NanoCpus")) {
+        let text = "Range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available";
+        return Err(Answer::error(400, text));
+    }
+    Ok(())
 }
 
 /// Looked at on creation and again at every start.

@@ -305,6 +305,12 @@ impl FakeEngine {
         self.host().change(|world| world.layer_retry_pause = pause);
     }
 
+    /// The engine's default log driver from now on.
+    pub fn log_driver(&self, driver: &str) {
+        self.host()
+            .change(|world| world.log_driver = driver.to_owned());
+    }
+
     /// Whether events are lost on their way to every subscriber.
     pub fn drop_events(&self, dropping: bool) {
         self.host()

@@ -38,6 +38,8 @@ pub(crate) struct World {
     pub slow_removal: Duration,
     pub failing_removals: BTreeSet<String>,
     pub layer_retry_pause: Duration,
+    /// Of containers that name none.
+    pub log_driver: String,
 }
 
 impl Host {
@@ -51,6 +53,7 @@ impl Host {
             slow_removal: Duration::ZERO,
             failing_removals: BTreeSet::new(),
             layer_retry_pause: LAYER_RETRY_PAUSE,
+            log_driver: "json-file".to_owned(),
         };
         Arc::new(Host {
             world: Mutex::new(world),

@@ -58,8 +58,13 @@ impl ImageStore {
     }
 
     pub fn id_of(&self, reference: &str) -> Option<String> {
+        if let Some((name, digest)) = reference.split_once('@') {
+            // A tag beside the digest is for people.
+            let name = repository_of(name);
+            return self.digests.get(&format!("{name}@{digest}")).cloned();
+        }
         let named = self.tags.get(&with_tag(reference));
-        if let Some(id) = named.or_else(|| self.digests.get(reference)) {
+        if let Some(id) = named {
             return Some(id.clone());
         }
         let hex = reference.strip_prefix("sha256:").unwrap_or(reference);
@@ -175,6 +180,7 @@ fn remove_image(world: &mut World, reference: &str, force: bool) -> Result<Vec<V
     let untagged = tags.into_iter().filter(|name| !by_tag || *name == tag);
     for name in untagged.collect::<Vec<_>>() {
         world.images.tags.remove(&name);
+        forget_digests(world, &id, repository_of(&name));
         removed.push(json!({ "Untagged": name }));
     }
     let used = world.containers.values().any(|c| c.image_id == id);
@@ -189,6 +195,18 @@ fn remove_image(world: &mut World, reference: &str, force: bool) -> Result<Vec<V
         removed.push(json!({ "Deleted": id }));
     }
     Ok(removed)
+}
+
+/// With the last tag of a repository an image loses its digests there.
+fn forget_digests(world: &mut World, id: &str, repository: &str) {
+    let images = &mut world.images;
+    let mut tags = images.tags.iter().filter(|(_, named)| *named == id);
+    if !tags.any(|(tag, _)| repository_of(tag) == repository) {
+        let prefix = format!("{repository}@");
+        images
+            .digests
+            .retain(|name, named| named != id || !name.starts_with(&prefix));
+    }
 }
 
 fn refuse_while_used(
@@ -230,12 +248,17 @@ pub(crate) fn with_tag(reference: &str) -> String {
     format!("{reference}:latest")
 }
 
+/// A name without its tag; the colon of a registry's port is none of a tag.
+fn repository_of(name: &str) -> &str {
+    match name.rsplit_once(':') {
+        Some((repository, tag)) if !tag.contains('/') => repository,
+        _ => name,
+    }
+}
+
 /// A filter names a tag exactly, or every tag of a repository.
 fn names(pattern: &str, tag: &str) -> bool {
-    let repository = tag
-        .rsplit_once(':')
-        .map_or(tag, |(repository, _)| repository);
-    pattern == tag || pattern == repository
+    pattern == tag || pattern == repository_of(tag)
 }
 
 pub(crate) fn sha256_hex(bytes: &[u8]) -> String {

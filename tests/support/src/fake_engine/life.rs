@@ -40,6 +40,9 @@ impl Host {
         if let Behaviour::Exits { after, code } = c.behaviour {
             self.exit_later(&id, run, after + PROCESS_LATENCY, code);
         }
+        if c.behaviour == Behaviour::Sniffs && c.may_open_raw_sockets() {
+            self.exit_later(&id, run, PROCESS_LATENCY, 3);
+        }
         if let Behaviour::ComesUp { stays } = c.behaviour {
             self.come_up(&id, run, ComingUp::of(c), stays);
         }

@@ -68,6 +68,8 @@ impl Host {
             "ID": "FAKE:ENGINE", "Name": "fake-engine", "Driver": "overlay2",
             "ServerVersion": "20.10.24", "OSType": "linux", "Architecture": "x86_64",
             "NCPU": 2, "MemTotal": 4_000_000_000_u64,
+            "LoggingDriver": world.log_driver,
+            "MemoryLimit": true, "CpuCfsQuota": true, "PidsLimit": true,
             "Containers": world.containers.len(), "Images": world.images.by_id.len(),
             "ContainersRunning": in_state("running"), "ContainersPaused": in_state("paused"),
             "ContainersStopped": in_state("exited"),
