@@ -46,12 +46,17 @@ const ENDINGS: [&str; 9] = [
     "PRIVATEKEY",
     "SECRETKEY",
 ];
+/// What holds the login of the database, in whatever form.
+const DATABASE: &str = "DATABASE_URL";
 /// A name that ends in one of these says where something is, and not what it is.
 const PLACES: [&str; 4] = ["FILE", "PATH", "DIR", "DIRECTORY"];
 
 /// Whether a value is a secret because of its name.
 pub(super) fn says_secret(name: &str, value: &str) -> bool {
     let upper = name.to_ascii_uppercase();
+    if upper == DATABASE {
+        return true;
+    }
     let words: Vec<&str> = upper
         .split(|c: char| !c.is_ascii_alphanumeric())
         .filter(|word| !word.is_empty())
@@ -86,6 +91,7 @@ mod tests {
             "x-api-key",
             "PRIVATE_KEY_PATH",
             "DB_PWD",
+            "DATABASE_URL",
         ] {
             assert!(says_secret(name, "value"), "{name}");
         }
@@ -95,7 +101,7 @@ mod tests {
             ("PASSENGER", "value"),
             ("COMPASS", "value"),
             ("HOST", "value"),
-            ("DATABASE_URL", "value"),
+            ("HOME_URL", "value"),
             ("PWD", "/srv"),
             ("PRIVATE_KEY_PATH", "/run/key.pem"),
         ] {
