@@ -4,6 +4,7 @@
 //! access check.
 
 mod access;
+mod display;
 mod engine;
 pub mod env_file;
 mod load;
@@ -12,12 +13,11 @@ mod operation;
 mod problem;
 mod reader;
 mod runtime;
-mod show;
 #[cfg(test)]
 mod tests;
 
 pub use engine::{EngineAddress, EngineSettings};
 pub use load::Settings;
-pub use operation::{Confirm, OperationSettings, STOP_SLACK, SWITCH_RESERVE};
+pub use operation::{Confirm, OperationSettings, STOP_SLACK};
 pub use problem::{Problem, SettingsError};
 pub use runtime::{RestartPolicy, RuntimeSettings};
