@@ -16,6 +16,8 @@ const BLANK: &str = "***";
 const SHORTEST: usize = 6;
 /// What the digest of an image begins with. It is public, and belongs into messages.
 const DIGEST: &str = "sha256:";
+/// Parts of a path, past which no further end of it is tried: a value of slashes alone would take for ever.
+const MAX_DEPTH: usize = 64;
 /// In characters. A longer run of letters is no word of any text.
 const LONGEST_WORD: usize = 12;
 
@@ -118,7 +120,8 @@ impl Secrets {
             let base64 = |c: char| c.is_ascii_alphanumeric() || "+/_-~".contains(c);
             for run in piece.split(|c| !base64(c)) {
                 // Base64 has / too, so that a path may end in one anywhere.
-                let suffixes = run.match_indices('/').map(|(at, _)| &run[at + 1..]);
+                let slashes = run.match_indices('/').take(MAX_DEPTH);
+                let suffixes = slashes.map(|(at, _)| &run[at + 1..]);
                 let parts = std::iter::once(run).chain(suffixes).chain(run.split('/'));
                 parts
                     .filter(|part| is_random(part))
