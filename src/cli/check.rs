@@ -20,7 +20,7 @@ pub(super) struct CheckArguments {
     variable: Option<String>,
 }
 
-/// Prints the effective settings, secrets blanked, then every note, and `ok` or every problem.
+/// Prints the effective settings without secrets, then every note, and `ok` or every problem.
 pub(super) fn run(arguments: &CheckArguments) -> Exit {
     if let Some(name) = &arguments.variable {
         return print_variable(arguments, name);

@@ -187,10 +187,8 @@ async fn first_end(
 
 async fn record_end(trail: &Trail, reason: &str) {
     let reason = reason.to_owned();
-    if let Err(error) = trail
-        .append(Event::AgentStopped(AgentStopped { reason }))
-        .await
-    {
+    let end = Event::AgentStopped(AgentStopped { reason });
+    if let Err(error) = trail.append(end).await {
         log::error!("the end is not recorded: {error}");
     }
 }

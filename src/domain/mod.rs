@@ -4,6 +4,7 @@ mod container_name;
 mod environment;
 mod execution_plane;
 mod image;
+mod redaction;
 mod runtime_env;
 
 pub use container_name::{ContainerName, ContainerNameError};

@@ -7,10 +7,10 @@ use std::fmt;
 
 use thiserror::Error;
 
+use super::redaction::Secrets;
+
 /// The longest line Docker's own reader takes (Go's `bufio.MaxScanTokenSize`).
 const LONGEST_LINE: usize = 64 * 1024;
-/// The shortest value that `redact` looks for: below this, ordinary words would vanish from messages.
-const SHORTEST_SECRET: usize = 6;
 
 /// Variables in file order, duplicates included. `Debug` shows names only.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -105,16 +105,11 @@ impl RuntimeEnv {
             .collect()
     }
 
-    /// Replaces every value of six characters or more by `***`: what an engine says may quote one.
+    /// The text with every secret of these variables replaced by `***`: what an engine says may quote one. A value is a
+    /// secret by its variable's name or by its form; ordinary values stay readable.
     #[must_use]
     pub fn redact(&self, text: &str) -> String {
-        let mut values: Vec<&str> = self.0.iter().map(|(_, value)| value.as_str()).collect();
-        // The longest first, or a value that contains another would be left in pieces.
-        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
-        let secrets = values
-            .into_iter()
-            .filter(|value| value.len() >= SHORTEST_SECRET);
-        secrets.fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
+        Secrets::of(self.iter()).blank(text)
     }
 }
 
@@ -196,7 +191,10 @@ mod tests {
         let env =
             RuntimeEnv::parse(b"DATABASE_URL=postgres://u:hunter22@h/db\nMODE=a").expect("valid");
         assert_eq!(format!("{env:?}"), "[\"DATABASE_URL\", \"MODE\"]");
-        assert_eq!(env.redact("no: postgres://u:hunter22@h/db a"), "no: *** a");
+        assert_eq!(
+            env.redact("no: postgres://u:hunter22@h/db a, nor hunter22"),
+            "no: *** a, nor ***"
+        );
     }
 
     proptest! {

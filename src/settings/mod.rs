@@ -5,6 +5,7 @@
 
 mod access;
 mod container;
+mod display;
 mod engine;
 pub mod env_file;
 mod load;
@@ -13,7 +14,6 @@ mod operation;
 mod problem;
 mod reader;
 mod runtime;
-mod show;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +21,6 @@ pub(crate) use container::shown_init;
 pub use container::{Limits, LogBounds};
 pub use engine::{EngineAddress, EngineSettings};
 pub use load::Settings;
-pub use operation::{Confirm, OperationSettings, STOP_SLACK, SWITCH_RESERVE};
+pub use operation::{Confirm, OperationSettings, STOP_SLACK};
 pub use problem::{Problem, SettingsError};
 pub use runtime::{RestartPolicy, RuntimeSettings};

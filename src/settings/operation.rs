@@ -7,7 +7,7 @@ use super::reader::Reader;
 /// The time that a stop may need past its grace: the engine's own SIGKILL can be slow (moby `kill.go`).
 pub const STOP_SLACK: Duration = Duration::from_secs(15);
 /// Time kept for remove, create, start and the closing inspects, which take milliseconds on a healthy engine.
-pub const SWITCH_RESERVE: Duration = Duration::from_secs(10);
+const SWITCH_RESERVE: Duration = Duration::from_secs(10);
 /// The shortest time that a pull must be left with; with a smaller budget every deploy would fail.
 const SHORTEST_PULL: Duration = Duration::from_secs(5);
 /// Cloudflare ends a request without an answer after 100 s: a budget past this could not be answered.

@@ -66,14 +66,14 @@ fn a_header_that_came_twice_is_refused_even_with_equal_values() {
         client_id: twice,
         ..headers(b"a", b"b")
     };
-    let refused = Err(Denied::RepeatedHeader("CF-Access-Client-Id"));
-    assert_eq!(check(&access(&[]), &presented).map(drop), refused);
+    let denied = Err(Denied::RepeatedHeader("CF-Access-Client-Id"));
+    assert_eq!(check(&access(&[]), &presented).map(drop), denied);
     let presented = Presented {
         client_secret: twice,
         ..headers(b"a", b"b")
     };
-    let refused = Err(Denied::RepeatedHeader("CF-Access-Client-Secret"));
-    assert_eq!(check(&pinned(), &presented).map(drop), refused);
+    let denied = Err(Denied::RepeatedHeader("CF-Access-Client-Secret"));
+    assert_eq!(check(&pinned(), &presented).map(drop), denied);
 }
 
 #[test]

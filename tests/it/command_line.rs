@@ -1,4 +1,4 @@
-//! The commands beside `serve`, and settings that are refused.
+//! The commands beside `serve`, and wrong settings.
 
 use std::process::{Command, Output};
 
@@ -109,9 +109,12 @@ fn the_trail_of_a_deploy_is_shown_and_checked() {
     assert_eq!(agent.deploy(&world.image("1.0.0")).status, 200);
     assert_eq!(agent.deploy(&world.image("9.9.9")).status, 502);
     let state = world.path("state").display().to_string();
-    let shown = run(&["history", &state]);
-    let table = text(&shown.stdout);
-    assert!(shown.status.success() && table.contains("1.0.0"), "{table}");
+    let output = run(&["history", &state]);
+    let table = text(&output.stdout);
+    assert!(
+        output.status.success() && table.contains("1.0.0"),
+        "{table}"
+    );
     assert!(table.contains("pull"), "{table}");
     let json = run(&["history", "--json", "--failed", &state]);
     let lines = text(&json.stdout);

@@ -184,10 +184,10 @@ async fn a_helpers_name_leads_nowhere_else_and_a_broken_file_is_named() {
 
 #[test]
 fn credentials_show_no_secret_when_they_are_printed() {
-    let shown = format!(
+    let debug = format!(
         "{:?} {:?}",
         basic("me", SECRET),
         RegistryAuth::IdentityToken(SECRET.to_owned())
     );
-    assert!(!shown.contains(SECRET), "{shown}");
+    assert!(!debug.contains(SECRET), "{debug}");
 }

@@ -79,7 +79,7 @@ fn heads_of_megabytes_are_refused_and_cost_little() {
     for (number, stream) in connections.iter_mut().enumerate() {
         let filler = if number % 2 == 0 { &lines } else { &one };
         let head = format!("GET /v1/status HTTP/1.1\r\n{filler}");
-        // It is refused before all of it is sent.
+        // It is rejected before all of it is sent.
         stream.write_all(head.as_bytes()).ok();
     }
     assert_eq!(agent.status_answer().status, 200);

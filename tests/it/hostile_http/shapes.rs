@@ -164,7 +164,7 @@ fn headers_count_in_any_case_and_only_once() {
     }
 }
 
-/// Where a reader in front of the agent and the agent could disagree about the end of a request, it is refused.
+/// Where a reader in front of the agent and the agent could disagree about the end of a request, it is rejected.
 #[test]
 fn framing_that_two_readers_could_read_in_two_ways_is_refused() {
     let (world, agent) = world();

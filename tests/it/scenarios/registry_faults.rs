@@ -13,6 +13,7 @@ on_both_engines!(
     blobs_that_go_wrong_leave_the_old_container,
     a_token_server_that_goes_wrong_leaves_the_old_container,
     an_index_without_this_platform_leaves_the_old_container,
+    a_reason_keeps_the_ordinary_words_of_runtime_env,
     a_slow_registry_is_waited_for_while_it_makes_progress,
 );
 
@@ -166,6 +167,27 @@ fn an_index_without_this_platform_leaves_the_old_container(world: World) {
         .put_index(world.repository_path(), "2.0.1", &[&other, &ours]);
     let answer = agent.deploy(&world.image("2.0.1"));
     assert_eq!(answer.status, 200, "{}", answer.body);
+}
+
+/// Blanked as if they were secrets, they would leave a reason that names neither registry nor repository.
+fn a_reason_keeps_the_ordinary_words_of_runtime_env(world: World) {
+    let image = world.image("9.9.9");
+    let (repository, tag) = image.rsplit_once(':').expect("a tag");
+    let (registry, path) = repository.split_once('/').expect("a registry");
+    let component = path.rsplit('/').next().expect("a name");
+    world.write_runtime_env(&format!(
+        "EXECUTION_PLANE=paper\nDATABASE_URL={}\nHOST=127.0.0.1\nREGISTRY={registry}\nSYSTEM={path}\n\
+         COMPONENT={component}\nVERSION={tag}\nSTATE=not found\n",
+        world.database_url()
+    ));
+    let agent = world.agent();
+    let answer = agent.deploy(&image);
+    assert_eq!(answer.status, 502, "{}", answer.body);
+    let reason = answer.reason();
+    assert!(!reason.contains("***"), "{reason}");
+    for part in [registry, component] {
+        assert!(reason.contains(part), "{part} is not in: {reason}");
+    }
 }
 
 fn a_slow_registry_is_waited_for_while_it_makes_progress(world: World) {

@@ -1,4 +1,4 @@
-//! The effective settings as `check` prints them, secrets blanked, and as the trail's fingerprint covers them.
+//! The effective settings as `check` prints them, without secrets, and as the trail's fingerprint covers them.
 
 use std::fmt;
 use std::path::Path;
