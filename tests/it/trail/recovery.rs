@@ -138,6 +138,44 @@ async fn a_trail_or_a_head_that_was_taken_away_is_missed() {
 }
 
 #[tokio::test]
+async fn a_head_that_says_nothing_is_recorded_at_the_next_start_and_written_anew() {
+    let whole = TrailDir::new();
+    whole.life(deploy("a", "r:v1")).await;
+    for head in [&b""[..], b"5\n", b"5:ab\n", b"\xff\n"] {
+        let dir = whole.copy();
+        fs::write(dir.file("audit.head"), head).unwrap();
+        let said = dir.assert_broken("another head");
+        assert!(said.contains("audit.head: "), "{said}");
+        let (trail, opened) = dir.open();
+        let [problem] = &opened.problems[..] else {
+            panic!("{:?}", opened.problems);
+        };
+        assert!(problem.starts_with("audit.head: "), "{problem}");
+        trail.close().await;
+        assert_eq!(dir.events().last().unwrap(), "trail_damaged");
+        let said = dir.assert_broken("recorded");
+        assert!(said.contains("the agent found damage"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_number_that_a_forger_left_out_is_found_though_the_chain_agrees() {
+    let dir = TrailDir::new();
+    dir.life(deploy("a", "r:v1")).await;
+    dir.forge(|record| {
+        let seq = record["seq"].as_u64().unwrap();
+        record["seq"] = (seq + u64::from(seq > 2)).into();
+    });
+    let said = dir.assert_broken("a number is left out");
+    assert!(said.contains("record 4 where record 3 should be"), "{said}");
+    let (_trail, opened) = dir.open();
+    assert_eq!(
+        opened.problems,
+        ["audit.jsonl line 3: record 4 does not follow the line before it"]
+    );
+}
+
+#[tokio::test]
 async fn an_operation_without_an_outcome_is_found_with_its_last_step_until_it_is_closed() {
     let outcomes = [
         interrupted("a", RuntimeState::Nothing, None),

@@ -76,10 +76,11 @@ async fn a_crash_between_the_two_renames_of_a_rotation_is_completed() {
     one_file
         .life(vec![started("a"), tag_ran("a", "r:v1", "one")])
         .await;
-    for (dir, tags) in [(one_file, 1), (rotated().await, TAGS)] {
+    // However many digits the number takes.
+    for (dir, tags, digits) in [(one_file, 1, 20), (rotated().await, TAGS, 12)] {
         // As if the newest file had just been put away under the number of its first record.
         let first = dir.records()[0]["seq"].as_u64().unwrap();
-        let finished = dir.file(&format!("audit.{first:012}.jsonl"));
+        let finished = dir.file(&format!("audit.{first:0digits$}.jsonl"));
         fs::rename(dir.newest(), finished).unwrap();
         fs::write(dir.file("audit.next"), "{}").unwrap();
         let (trail, opened) = dir.open_rotating(SMALL);

@@ -8,31 +8,6 @@ use serde_json::Value;
 use super::events::tag_ran;
 use super::fixture::{TrailDir, verdict_of};
 
-/// Changes the records of the newest file, and makes the chain and the head agree with that.
-fn forge(dir: &TrailDir, change: impl Fn(&mut Value)) {
-    let mut hash = None;
-    let mut lines = Vec::new();
-    let mut seq = Value::Null;
-    for mut record in dir.records() {
-        change(&mut record);
-        if let Some(hash) = hash {
-            record["prev"] = Value::String(hash);
-        }
-        let line = record.to_string();
-        hash = Some(sha256(format!("{line}\n").as_bytes()));
-        lines.push(line);
-        seq = record["seq"].clone();
-    }
-    dir.put_lines(&lines);
-    let head = format!("{seq}:{}\n", hash.unwrap());
-    fs::write(dir.file("audit.head"), head).unwrap();
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
-    hash.as_ref().iter().map(|b| format!("{b:02x}")).collect()
-}
-
 /// The last file of a rotated trail, with bytes kept aside beside it.
 async fn trail() -> TrailDir {
     let dir = TrailDir::new();
@@ -40,7 +15,7 @@ async fn trail() -> TrailDir {
     dir.life_rotating(1000, tags.collect()).await;
     dir.put_at_end(b"half a li");
     dir.life(vec![]).await;
-    forge(&dir, |_| ());
+    dir.forge(|_| ());
     dir.assert_intact();
     dir
 }
@@ -57,7 +32,7 @@ fn away(dir: &TrailDir, name: &str) -> String {
 async fn a_ledger_elsewhere_is_refused_though_it_is_the_right_one() {
     let dir = trail().await;
     let moved = away(&dir, &dir.ledger());
-    forge(&dir, |record| {
+    dir.forge(|record| {
         if record["event"] == "trail_continued" {
             record["ledger"]["file"] = Value::String(moved.clone());
         }
@@ -76,7 +51,7 @@ async fn bytes_kept_aside_elsewhere_are_refused_though_they_are_the_right_ones()
     let mut names = dir.names();
     names.retain(|name| name.starts_with("audit.torn."));
     let moved = away(&dir, &names[0]);
-    forge(&dir, |record| {
+    dir.forge(|record| {
         if record["event"] == "torn_line_kept_aside" {
             record["file"] = Value::String(moved.clone());
         }
@@ -89,7 +64,7 @@ async fn bytes_kept_aside_elsewhere_are_refused_though_they_are_the_right_ones()
 async fn the_file_before_is_not_looked_for_elsewhere() {
     let dir = trail().await;
     let moved = away(&dir, dir.finished().last().unwrap());
-    forge(&dir, |record| {
+    dir.forge(|record| {
         if record["event"] == "trail_continued" {
             record["after_file"] = Value::String(moved.clone());
         }
