@@ -13,6 +13,8 @@
 //! | `verify` does not look for `--expect` | `verify::an_anchor_noted_elsewhere_finds_a_trail_that_was_written_anew` |
 //! | `verify` does not compare the ledger, or what was kept aside | `verify::every_missing_or_changed_file_is_found`, `verify::what_was_kept_aside_must_stay_what_it_was` |
 //! | `verify` forgives what an agent recorded | `verify::damage_that_an_agent_recorded_stays_damage` |
+//! | `verify` takes a file's word for where it goes on | `sidecars::a_file_that_goes_on_after_another_than_it_says_is_found_though_the_chain_agrees` |
+//! | `verify` takes an empty file, or does without the newest | `verify::a_file_too_many_and_a_newest_file_too_few_are_found` |
 //! | a trail begins anywhere | `verify::a_partial_trail_may_begin_later_and_nothing_else` |
 //! | a start does not compare with the head | `recovery::a_cut_tail_is_recorded_at_the_next_start_and_stays_to_be_seen`, `recovery::the_last_record_written_anew_is_recorded_at_the_next_start` |
 //! | a start does not compare `prev`, or the number | `recovery::a_changed_line_is_recorded_once_and_the_agent_goes_on`, `recovery::a_number_that_a_forger_left_out_is_found_though_the_chain_agrees` |
@@ -31,7 +33,8 @@
 //! | the stamp of the environment is not compared | `directory::another_environments_directory_is_refused` |
 //! | the lock is not taken | `directory::only_one_agent_has_the_directory_and_it_is_free_after_close` |
 //! | a link is followed | `directory::a_link_a_directory_or_a_file_for_the_directory_is_no_trail` |
-//! | a ledger, or bytes kept aside, may be named with `/` | `sidecars::a_ledger_elsewhere_is_refused_though_it_is_the_right_one`, `sidecars::bytes_kept_aside_elsewhere_are_refused_though_they_are_the_right_ones` |
+//! | a ledger, bytes kept aside or the file before may be named with `/` | `sidecars::a_ledger_elsewhere_is_refused_though_it_is_the_right_one`, `sidecars::bytes_kept_aside_elsewhere_are_refused_though_they_are_the_right_ones`, `sidecars::the_file_before_is_not_looked_for_elsewhere` |
+//! | a reader opens whatever stands in the place of a file | `odd_files` |
 
 mod bounds;
 mod crash;

@@ -80,3 +80,38 @@ async fn the_file_before_is_not_looked_for_elsewhere() {
     let problems = dir.open().1.problems.join("\n");
     assert!(!problems.contains("follow the last line"), "{problems}");
 }
+
+#[tokio::test]
+async fn a_file_that_goes_on_after_another_than_it_says_is_found_though_the_chain_agrees() {
+    let whole = trail().await;
+    for (field, forged) in [
+        ("after_file", Value::from("audit.000000000001.jsonl")),
+        ("after_seq", Value::from(1)),
+        ("event", Value::from("agent_started")),
+    ] {
+        let dir = whole.copy();
+        assert_ne!(dir.records()[0][field], forged);
+        dir.forge(|record| {
+            if record["event"] == "trail_continued" {
+                record[field] = forged.clone();
+            }
+        });
+        let said = dir.assert_broken(field);
+        assert!(said.contains("audit.jsonl line 1: "), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_goes_on_in_the_middle_of_another_is_found_though_the_chain_agrees() {
+    let dir = trail().await;
+    let first = dir.records().remove(0);
+    dir.forge(|record| {
+        if record["event"] == "agent_started" {
+            let (seq, prev) = (record["seq"].clone(), record["prev"].clone());
+            *record = first.clone();
+            record["seq"] = seq;
+            record["prev"] = prev;
+        }
+    });
+    dir.assert_broken("goes on where no file ends");
+}

@@ -130,6 +130,34 @@ async fn every_missing_or_changed_file_is_found() {
 }
 
 #[tokio::test]
+async fn a_file_too_many_and_a_newest_file_too_few_are_found() {
+    let whole = TrailDir::new();
+    let tags = (0..12).map(|n| tag_ran("x", &format!("r:v{n}"), "id"));
+    whole.life_rotating(1000, tags.collect()).await;
+    for (name, like) in [
+        ("audit.000000000000.jsonl", None),
+        ("audit.999999999999.jsonl", None),
+        ("audit.999999999999.jsonl", Some("audit.000000000001.jsonl")),
+    ] {
+        let dir = whole.copy();
+        let bytes = like.map(|like| fs::read(dir.file(like)).unwrap());
+        fs::write(dir.file(name), bytes.unwrap_or_default()).unwrap();
+        dir.assert_broken(name);
+    }
+    // Whoever takes the newest file away can also make the head agree.
+    let first = whole.records().remove(0);
+    let head = format!(
+        "{}:{}\n",
+        first["after_seq"],
+        first["prev"].as_str().unwrap()
+    );
+    fs::write(whole.file("audit.head"), head).unwrap();
+    fs::remove_file(whole.newest()).unwrap();
+    let said = whole.assert_broken("without the newest file");
+    assert!(said.contains("audit.jsonl is missing"), "{said}");
+}
+
+#[tokio::test]
 async fn a_partial_trail_may_begin_later_and_nothing_else() {
     let dir = TrailDir::new();
     let tags = (0..12).map(|n| tag_ran("x", &format!("r:v{n}"), "id"));
