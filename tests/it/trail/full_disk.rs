@@ -1,7 +1,7 @@
 //! A disk that is full, and one that turned read-only: nothing half is written, and what has begun can be recorded to
 //! its end.
 
-use deploy_agent::audit::{Event, Outcome, TrailError, Verdict};
+use deploy_agent::audit::{Event, Outcome, Rejection, TrailError, Verdict};
 
 use super::events::{deploy, end, ended, rejection, started, step};
 use super::fixture::verdict_of;
@@ -91,7 +91,8 @@ async fn a_record_that_does_not_fit_leaves_nothing_and_the_next_tries_again() {
     let text = disk.state.text();
     assert!(text.ends_with('\n'));
     assert_eq!(text.lines().count() as u64, written);
-    trail.rejected(rejection("no"));
+    // Short enough for what is left, which is not for it.
+    trail.rejected(Rejection::default());
     assert!(trail.probe().await.is_err());
     assert_eq!(trail.head(), head);
     disk.free();
@@ -102,6 +103,26 @@ async fn a_record_that_does_not_fit_leaves_nothing_and_the_next_tries_again() {
     assert_eq!(last, "rejections_suppressed");
     let (verdict, said) = verdict_of(disk.state.path(), Some(&trail.head()), false);
     assert_eq!(verdict, Verdict::Intact, "{said}");
+}
+
+#[tokio::test]
+async fn a_rejection_leaves_what_was_set_aside_to_what_is_under_way() {
+    let disk = SmallDisk::new("2m");
+    let (trail, _) = disk.state.open();
+    trail.append(started("a")).await.unwrap();
+    disk.fill();
+    // Far more than half of it, and not all.
+    while disk.state.text().len() < 160 * 1024 {
+        trail.append(step("a", "pull")).await.unwrap();
+    }
+    trail.rejected(rejection("no"));
+    trail.append(end("a", Outcome::Succeeded)).await.unwrap();
+    let events = disk.state.events();
+    assert_eq!(events.last().unwrap(), "operation_ended");
+    assert!(!events.contains(&"rejected".to_owned()));
+    trail.close().await;
+    assert_eq!(disk.state.records().last().unwrap()["count"], 1);
+    disk.state.assert_intact();
 }
 
 #[tokio::test]

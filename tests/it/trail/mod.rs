@@ -15,7 +15,8 @@
 //! | `verify` forgives what an agent recorded | `verify::damage_that_an_agent_recorded_stays_damage` |
 //! | `verify` takes a file's word for where it goes on | `sidecars::a_file_that_goes_on_after_another_than_it_says_is_found_though_the_chain_agrees` |
 //! | `verify` takes an empty file, or does without the newest | `verify::a_file_too_many_and_a_newest_file_too_few_are_found` |
-//! | a trail begins anywhere | `verify::a_partial_trail_may_begin_later_and_nothing_else` |
+//! | a trail begins anywhere | `edits::every_removed_repeated_or_exchanged_line_is_found` |
+//! | rejections take the reserve of what is under way | `full_disk::a_rejection_leaves_what_was_set_aside_to_what_is_under_way` |
 //! | a start does not compare with the head | `recovery::a_cut_tail_is_recorded_at_the_next_start_and_stays_to_be_seen`, `recovery::the_last_record_written_anew_is_recorded_at_the_next_start` |
 //! | a start does not compare `prev`, or the number | `recovery::a_changed_line_is_recorded_once_and_the_agent_goes_on`, `recovery::a_number_that_a_forger_left_out_is_found_though_the_chain_agrees` |
 //! | torn bytes are dropped, or not recorded | `recovery::a_write_torn_at_any_byte_is_kept_aside_and_recorded` |
