@@ -75,14 +75,14 @@ impl Chain {
         let mut finished = finished.into_iter().map(|(_, name)| name).rev();
         let (last, last_but_one) = (finished.next(), finished.next());
         let head = head_of(&directory, last.is_none())?;
-        let (log, mut scan) = open_newest(&directory, last.as_deref())?;
+        let (log, mut scan) = open_newest(&directory, last.as_deref(), &head)?;
         let torn = quarantine::unrecorded(&directory, scan.state.newest.seq)?;
         // An empty newest file, or none: what was finished before it is the end of the trail.
         let after = last.filter(|_| scan.first.is_none());
         if let Some(last) = &after {
-            scan = scan_finished(&directory, last, last_but_one.as_deref())?;
+            scan = scan_finished(&directory, last, last_but_one.as_deref(), &head)?;
         }
-        scan.conclude(&head);
+        scan.conclude();
         let mut chain = Self {
             directory,
             environment: options.environment.clone(),
@@ -280,10 +280,14 @@ fn head_of(directory: &Path, none_finished: bool) -> Result<Head, TrailError> {
 }
 
 /// Opens the file that is written to, without what a crash may have left at its end.
-fn open_newest(directory: &Path, before: Option<&str>) -> Result<(LogFile, Scan), TrailError> {
+fn open_newest(
+    directory: &Path,
+    before: Option<&str>,
+    head: &Head,
+) -> Result<(LogFile, Scan), TrailError> {
     let newest = directory.join(layout::NEWEST);
     let mut log = LogFile::open(newest, OpenOptions::new().create(true))?;
-    let scan = recovery::scan(directory, layout::NEWEST, log.file(), before)?;
+    let scan = recovery::scan(directory, layout::NEWEST, log.file(), before, head)?;
     if scan.torn > 0 {
         let seq = scan.state.newest.seq;
         let aside = quarantine::move_aside(directory, log.file(), scan.whole, seq)?;
@@ -297,9 +301,14 @@ fn open_newest(directory: &Path, before: Option<&str>) -> Result<(LogFile, Scan)
     Ok((log, scan))
 }
 
-fn scan_finished(directory: &Path, name: &str, before: Option<&str>) -> Result<Scan, TrailError> {
+fn scan_finished(
+    directory: &Path,
+    name: &str,
+    before: Option<&str>,
+    head: &Head,
+) -> Result<Scan, TrailError> {
     let file = files::open_own(&directory.join(name), OpenOptions::new().read(true))?;
-    let mut scan = recovery::scan(directory, name, &file, before)?;
+    let mut scan = recovery::scan(directory, name, &file, before, head)?;
     if scan.torn > 0 {
         scan.problems
             .push(format!("{name}: its last line is not a record"));

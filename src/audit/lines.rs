@@ -20,14 +20,9 @@ pub(crate) struct LineReader {
     line: Vec<u8>,
 }
 
-/// A line as it stands in the file.
+/// A line as it stands in the file: its bytes with the newline, at most [`LONGEST_LINE`] of them.
 #[derive(Clone, Copy)]
-pub(crate) struct RawLine<'l> {
-    /// Its bytes with the newline, at most [`LONGEST_LINE`] of them.
-    bytes: &'l [u8],
-    /// How long it is.
-    pub(super) length: u64,
-}
+pub(crate) struct RawLine<'l>(&'l [u8]);
 
 impl LineReader {
     /// Reads `file` from its beginning.
@@ -41,37 +36,17 @@ impl LineReader {
         })
     }
 
-    /// The next line; `None` at the end of the file.
+    /// The next line; `None` at the end of the file. Behind a line that is too long there is nothing to read: it may have
+    /// no end.
     pub(crate) fn next(&mut self) -> io::Result<Option<RawLine<'_>>> {
         self.begin = self.end;
         self.line.clear();
-        let mut length = (&mut self.source)
+        let length = (&mut self.source)
             .take(LONGEST_LINE)
             .read_until(b'\n', &mut self.line)? as u64;
-        if length == LONGEST_LINE && !self.line.ends_with(b"\n") {
-            length += self.skip_line()?;
-        }
         self.end += length;
-        let bytes = &self.line;
-        Ok((length > 0).then_some(RawLine { bytes, length }))
-    }
-
-    /// Passes over the rest of a line without keeping it.
-    fn skip_line(&mut self) -> io::Result<u64> {
-        let mut skipped = 0;
-        loop {
-            let buffer = self.source.fill_buf()?;
-            if buffer.is_empty() {
-                return Ok(skipped);
-            }
-            let newline = buffer.iter().position(|byte| *byte == b'\n');
-            let length = newline.map_or(buffer.len(), |at| at + 1);
-            self.source.consume(length);
-            skipped += length as u64;
-            if newline.is_some() {
-                return Ok(skipped);
-            }
-        }
+        let bytes = &self.line[..];
+        Ok((length > 0).then_some(RawLine(bytes)))
     }
 
     /// Goes back to where the present line begins, to read it again when it is complete.
@@ -89,7 +64,12 @@ impl LineReader {
 impl<'l> RawLine<'l> {
     /// Whether the file ends before the line does, within the length of a record.
     pub(crate) fn is_unfinished(self) -> bool {
-        !self.bytes.ends_with(b"\n") && self.length < LONGEST_LINE
+        !self.0.ends_with(b"\n") && self.length() < LONGEST_LINE
+    }
+
+    /// How many bytes it has.
+    pub(super) fn length(self) -> u64 {
+        self.0.len() as u64
     }
 
     /// The record it holds.
@@ -98,22 +78,22 @@ impl<'l> RawLine<'l> {
     /// It is none, or of another version of the format.
     pub(crate) fn record(self) -> Result<Line<'l>, NotARecord> {
         if self.is_unfinished() {
-            return Err(NotARecord::NoEnd(self.length));
+            return Err(NotARecord::NoEnd(self.length()));
         }
-        if !self.bytes.ends_with(b"\n") {
+        if !self.0.ends_with(b"\n") {
             return Err(NotARecord::TooLong);
         }
-        Line::parse(self.bytes)
+        Line::parse(self.0)
     }
 
     /// What the record after it has as `prev`.
     pub(super) fn hash(self) -> String {
-        sha256(self.bytes)
+        sha256(self.0)
     }
 
     /// Its bytes, newline included.
     pub(crate) fn bytes(self) -> &'l [u8] {
-        self.bytes
+        self.0
     }
 }
 
@@ -143,21 +123,23 @@ mod tests {
     }
 
     #[test]
-    fn a_line_longer_than_any_record_is_passed_over_and_the_next_one_read() {
-        let long = vec![b'x'; LONGEST_LINE as usize + 7];
-        let mut reader = reader(&[&long[..], b"\nshort\nhalf"].concat());
-        let first = reader.next().expect("read").expect("a line");
-        assert_eq!(first.length, LONGEST_LINE + 8);
-        assert!(matches!(first.record(), Err(NotARecord::TooLong)));
-        let second = reader.next().expect("read").expect("a line");
-        assert_eq!(second.bytes(), b"short\n");
-        let third = reader.next().expect("read").expect("a line");
-        assert!(matches!(third.record(), Err(NotARecord::NoEnd(4))));
-        reader.read_again().expect("sought");
+    fn a_line_longer_than_any_record_is_none_and_half_a_line_is_read_again() {
+        let mut short = reader(b"short\nhalf");
+        let first = short.next().expect("read").expect("a line");
+        assert_eq!(first.bytes(), b"short\n");
+        let half = short.next().expect("read").expect("a line");
+        assert!(half.is_unfinished());
+        assert!(matches!(half.record(), Err(NotARecord::NoEnd(4))));
+        short.read_again().expect("sought");
         assert_eq!(
-            reader.next().expect("read").expect("a line").bytes(),
+            short.next().expect("read").expect("a line").bytes(),
             b"half"
         );
-        assert!(reader.next().expect("read").is_none());
+        assert!(short.next().expect("read").is_none());
+        let longest = usize::try_from(LONGEST_LINE).expect("small");
+        let mut long = reader(&vec![b'x'; longest + 7]);
+        let line = long.next().expect("read").expect("a line");
+        assert!(!line.is_unfinished());
+        assert!(matches!(line.record(), Err(NotARecord::TooLong)));
     }
 }

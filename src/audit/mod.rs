@@ -47,7 +47,7 @@ pub(crate) use layout::{NEWEST, TrailFile, TrailFiles, is_at};
 pub use ledger::{LedgerEntry, LedgerReference};
 pub(crate) use lines::LineReader;
 pub use options::{Opened, Quarantined, ROTATE_AT, TrailOptions};
-pub(crate) use record::{Line, Text, owned};
+pub(crate) use record::{Line, NotARecord, Text, owned};
 pub use trail::{Pending, Trail};
 pub(crate) use verifier::Verifier;
 pub use verify::{Verdict, VerifyOptions, verify};

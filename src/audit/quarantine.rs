@@ -9,6 +9,9 @@ use super::event::TornLineKeptAside;
 use super::hash::sha256_of;
 use super::{files, layout};
 
+/// A crash leaves a few writes at most; what is larger somebody else put there, and a person must see it.
+const LARGEST: u64 = 64 * 1024 * 1024;
+
 /// Moves the bytes after the first `whole`, which end with record `seq`, to a file of their own.
 pub(super) fn move_aside(
     directory: &Path,
@@ -17,6 +20,7 @@ pub(super) fn move_aside(
     seq: u64,
 ) -> Result<TornLineKeptAside, TrailError> {
     let path = directory.join(layout::NEWEST);
+    is_small(file, whole, &path)?;
     let name = (0..)
         .map(|n| layout::torn(seq, n))
         .find(|name| fs::symlink_metadata(directory.join(name)).is_err())
@@ -48,6 +52,7 @@ pub(super) fn unrecorded(directory: &Path, seq: u64) -> Result<Vec<TornLineKeptA
             }) => break,
             file => file?,
         };
+        is_small(&file, 0, &path)?;
         let (sha256, bytes) =
             sha256_of(file, |_| Ok(())).map_err(|e| TrailError::io("read", &path, &e))?;
         found.push(TornLineKeptAside {
@@ -57,4 +62,19 @@ pub(super) fn unrecorded(directory: &Path, seq: u64) -> Result<Vec<TornLineKeptA
         });
     }
     Ok(found)
+}
+
+fn is_small(file: &File, from: u64, path: &Path) -> Result<(), TrailError> {
+    let found = file.metadata();
+    let length = found.map_err(|e| TrailError::io("read", path, &e))?.len();
+    if length.saturating_sub(from) <= LARGEST {
+        return Ok(());
+    }
+    Err(TrailError::Damaged {
+        path: path.to_owned(),
+        problem: format!(
+            "{} bytes that are no record; no crash leaves so many",
+            length - from
+        ),
+    })
 }

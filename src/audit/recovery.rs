@@ -36,9 +36,12 @@ pub(super) struct Scan {
     said: HashSet<String>,
     verifier: Verifier,
     ledger_lost: bool,
+    /// Whether the head file says anything.
+    head: Result<(), Violation>,
 }
 
-/// Reads `file`, which is `directory/name` and follows the file `before`, from its beginning.
+/// Reads `file`, which is `directory/name` and follows the file `before`, from its beginning; `head` is what the head
+/// file says.
 ///
 /// # Errors
 /// It cannot be read, or a newer agent wrote it, or it holds what no crash leaves: a line without end.
@@ -47,17 +50,18 @@ pub(super) fn scan(
     name: &str,
     file: &File,
     before: Option<&str>,
+    head: &Head,
 ) -> Result<Scan, TrailError> {
     let path = directory.join(name);
     let failed = |error: io::Error| TrailError::io("read", &path, &error);
     let mut lines = file.try_clone().and_then(LineReader::new).map_err(failed)?;
-    let mut scan = Scan::begin(directory, before);
+    let mut scan = Scan::begin(directory, before, head);
     scan.verifier.begin_file(name);
     let mut unreadable = Vec::new();
     while let Some(line) = lines.next().map_err(failed)? {
         match scan.verifier.take(line) {
             Ok((record, violation)) => {
-                scan.whole += std::mem::take(&mut scan.torn) + line.length;
+                scan.whole += std::mem::take(&mut scan.torn) + line.length();
                 for violation in unreadable.drain(..).chain(violation) {
                     scan.problem(&violation);
                 }
@@ -70,7 +74,7 @@ pub(super) fn scan(
             }
             // At the end of the file these are bytes that a crash left; before a record they are damage.
             Err(why) => {
-                scan.torn += line.length;
+                scan.torn += line.length();
                 if unreadable.len() < MAX_PROBLEMS {
                     unreadable.push(scan.verifier.not_a_record(&why));
                 }
@@ -86,12 +90,13 @@ pub(super) fn scan(
 }
 
 impl Scan {
-    fn begin(directory: &Path, before: Option<&str>) -> Self {
-        let (verifier, violation) = match before.map(|name| (name, end_of(directory, name))) {
+    fn begin(directory: &Path, before: Option<&str>, head: &Head) -> Self {
+        let (mut verifier, violation) = match before.map(|name| (name, end_of(directory, name))) {
             None => (Verifier::new(true), None),
             Some((name, Ok(last))) => (Verifier::behind(name.to_owned(), last), None),
             Some((_, Err(violation))) => (Verifier::new(true), Some(violation)),
         };
+        let head = verifier.expect_head(head);
         let mut scan = Self {
             state: State::new(),
             first: None,
@@ -102,6 +107,7 @@ impl Scan {
             said: HashSet::new(),
             verifier,
             ledger_lost: false,
+            head,
         };
         violation
             .iter()
@@ -149,11 +155,10 @@ impl Scan {
         }
     }
 
-    /// Compares with the head, and sorts out what has been recorded before.
-    pub(super) fn conclude(&mut self, head: &Head) {
-        let head = self.verifier.expect_head(head);
+    /// Compares its end with the head, and sorts out what has been recorded before.
+    pub(super) fn conclude(&mut self) {
         let end = self.verifier.conclude();
-        for violation in [head, end].into_iter().filter_map(Result::err) {
+        for violation in [self.head.clone(), end].into_iter().filter_map(Result::err) {
             // Never left out for those before it: it says that records are gone.
             self.problems.push(violation.to_string());
         }
@@ -194,10 +199,10 @@ fn rebuild_ledger(directory: &Path) -> io::Result<Ledger> {
         };
         let mut lines = LineReader::new(file)?;
         while let Some(line) = lines.next()? {
-            if let Ok(record) = line.record()
-                && record.event == "tag_ran"
-            {
-                learn(&mut ledger, &record);
+            match line.record() {
+                Ok(record) if record.event == "tag_ran" => learn(&mut ledger, &record),
+                Err(NotARecord::TooLong) => break,
+                Ok(_) | Err(_) => {}
             }
         }
     }

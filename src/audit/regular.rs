@@ -1,7 +1,7 @@
 //! Files that others may have put there: opened without waiting, read up to a bound.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -45,11 +45,20 @@ pub(super) fn read_regular(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 /// # Errors
 /// It holds more than `limit` bytes, or cannot be read.
 pub(super) fn read_bounded(file: &File, limit: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    file.take(limit + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > limit {
+    let too_large = || {
         let message = format!("larger than {limit} bytes");
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+        io::Error::new(io::ErrorKind::FileTooLarge, message)
+    };
+    let mut from_here = file;
+    let position = from_here.stream_position()?;
+    if file.metadata()?.len().saturating_sub(position) > limit {
+        return Err(too_large());
+    }
+    // It may grow meanwhile.
+    let mut bytes = Vec::new();
+    from_here.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(too_large());
     }
     Ok(bytes)
 }

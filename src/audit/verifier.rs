@@ -190,7 +190,11 @@ impl Verifier {
         let expected = self.last.seq + 1;
         if record.seq != expected {
             let what = format!("record {} where record {expected} should be", record.seq);
-            return Err(Violation(format!("{at}: {what}")));
+            let whose = match (self.number, &self.before) {
+                (1, Some(_)) => ": the file before it does not end as it was written",
+                _ => "",
+            };
+            return Err(Violation(format!("{at}: {what}{whose}")));
         }
         if record.prev == self.last.hash {
             return Ok(());

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use crate::audit::{Line, LineReader, NEWEST, TrailFile, TrailFiles, Verifier, is_at};
+use crate::audit::{Line, LineReader, NEWEST, NotARecord, TrailFile, TrailFiles, Verifier, is_at};
 
 pub(super) struct Lines {
     path: PathBuf,
@@ -56,6 +56,10 @@ impl Lines {
                             let violation = violation.map(|violation| violation.to_string());
                             self.violation = self.violation.take().or(violation);
                             take(record, line.bytes())?;
+                        }
+                        Err(why @ NotARecord::TooLong) => {
+                            let what = self.verifier.not_a_record(&why).to_string();
+                            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
                         }
                         Err(_) => self.unreadable += 1,
                     }

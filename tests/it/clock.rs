@@ -125,7 +125,7 @@ fn operations_run_and_are_recorded_in_order_whatever_the_clock_says() {
 /// `verify` calls the trail intact, and `history` shows every operation in the order of the trail.
 fn assert_shown_in_order(world: &World, operations: usize) {
     let state = world.path("state");
-    let (verdict, said) = crate::audit::verdict_of(&state, None, false);
+    let (verdict, said) = crate::trail::fixture::verdict_of(&state, None, false);
     assert_eq!(verdict, Verdict::Intact, "{said}");
     let options = HistoryOptions {
         path: state,

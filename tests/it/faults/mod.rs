@@ -171,7 +171,7 @@ fn the_operations_of_the_matrix_show_every_step_of_the_code() {
 
 /// Whether the trail of a world is what its agent wrote, read by the program's own eyes.
 pub fn assert_intact(world: &World) {
-    let (verdict, said) = crate::audit::verdict_of(&world.path("state"), None, false);
+    let (verdict, said) = crate::trail::fixture::verdict_of(&world.path("state"), None, false);
     assert_eq!(verdict, deploy_agent::audit::Verdict::Intact, "{said}");
 }
 

@@ -132,7 +132,7 @@ pub fn assert_nothing_can_be_started(world: &World, agent: &Agent) {
 }
 
 fn assert_intact(disk: &Disk) {
-    let (verdict, said) = crate::audit::verdict_of(&disk.state(), None, false);
+    let (verdict, said) = crate::trail::fixture::verdict_of(&disk.state(), None, false);
     assert_eq!(verdict, Verdict::Intact, "{said}");
 }
 

@@ -1,12 +1,13 @@
 //! How long a large trail takes. Measures and prints; run it by name, in release:
-//! `cargo test --release --test it -- --ignored --nocapture audit_speed`
+//! `cargo test --release --test it -- --ignored --nocapture trail::speed`
 
 use std::time::{Duration, Instant};
 
-use deploy_agent::audit::*;
+use deploy_agent::audit::{Outcome, Verdict};
 use deploy_agent::history::{HistoryOptions, history};
 
-use crate::audit_support::*;
+use super::events::{end, started, step, stepped, tag_ran};
+use super::fixture::{TrailDir, verdict_of};
 
 const RECORDS: u64 = 1_000_000;
 
@@ -19,8 +20,8 @@ fn peak_kib() -> u64 {
 #[tokio::test]
 #[ignore = "measures, and takes a minute"]
 async fn a_million_records_open_show_and_verify_within_seconds() {
-    let dir = Dir::new();
-    let (trail, _) = open(&dir);
+    let dir = TrailDir::new();
+    let (trail, _) = dir.open();
 
     let mut waits = Vec::new();
     for _ in 0..500 {
@@ -71,7 +72,7 @@ async fn a_million_records_open_show_and_verify_within_seconds() {
     );
 
     let begun = Instant::now();
-    let (trail, opened) = open(&dir);
+    let (trail, opened) = dir.open();
     let took = begun.elapsed();
     println!(
         "open: {took:?}, {} tags; peak memory {} KiB",
@@ -82,7 +83,7 @@ async fn a_million_records_open_show_and_verify_within_seconds() {
     trail.close().await;
 
     let begun = Instant::now();
-    let (verdict, said) = verified(&dir.0, Some(&trail.head()), false);
+    let (verdict, said) = verdict_of(dir.path(), Some(&trail.head()), false);
     println!(
         "verify: {:?}: {said}peak memory {} KiB",
         begun.elapsed(),
@@ -92,7 +93,7 @@ async fn a_million_records_open_show_and_verify_within_seconds() {
 
     for json in [false, true] {
         let options = HistoryOptions {
-            path: dir.0.clone(),
+            path: dir.path().to_owned(),
             json,
             ..HistoryOptions::default()
         };

@@ -1,0 +1,90 @@
+//! The ledger keeps under which identity each tag first ran, whatever happens to its file.
+
+use std::fs;
+
+use super::events::{deploy, tag_ran};
+use super::fixture::TrailDir;
+
+#[tokio::test]
+async fn the_ledger_keeps_the_first_identity_of_a_tag_also_after_a_restart() {
+    let dir = TrailDir::new();
+    let (trail, _) = dir.open();
+    assert!(trail.ledger_lookup("r:v1").is_none());
+    trail.append(tag_ran("a", "r:v1", "one")).await.unwrap();
+    trail.append(tag_ran("b", "r:v1", "two")).await.unwrap();
+    let entry = trail.ledger_lookup("r:v1").unwrap();
+    assert_eq!(
+        (entry.image_id.as_str(), entry.operation.as_str()),
+        ("one", "a")
+    );
+    assert_eq!(entry.digest.as_deref(), Some("sha256:of-one"));
+    assert!(trail.ledger_lookup("r:v2").is_none());
+    trail.close().await;
+    let (trail, opened) = dir.open();
+    assert_eq!(opened.ledger_tags, 1);
+    assert_eq!(trail.ledger_lookup("r:v1"), Some(entry));
+}
+
+/// Tags in many files, each of them moved to another image later.
+async fn rotated() -> TrailDir {
+    let dir = TrailDir::new();
+    let tags =
+        |image_id: &'static str| (0..20).map(move |n| tag_ran("x", &format!("r:v{n}"), image_id));
+    dir.life_rotating(1000, tags("one").chain(tags("two")).collect())
+        .await;
+    assert!(dir.finished().len() > 5);
+    dir
+}
+
+#[tokio::test]
+async fn the_ledger_keeps_the_first_identity_across_rotations() {
+    let dir = rotated().await;
+    let (trail, opened) = dir.open_rotating(1000);
+    assert!(opened.problems.is_empty(), "{:?}", opened.problems);
+    assert_eq!(opened.ledger_tags, 20);
+    for n in 0..20 {
+        let entry = trail.ledger_lookup(&format!("r:v{n}")).unwrap();
+        assert_eq!(entry.image_id, "one");
+    }
+}
+
+#[tokio::test]
+async fn a_ledger_file_that_was_changed_or_taken_is_rebuilt_from_the_trail_and_recorded() {
+    let whole = rotated().await;
+    for (changed, says) in [(true, "not the ledger"), (false, "ledger.")] {
+        let dir = whole.copy();
+        let ledger = dir.file(&dir.ledger());
+        let text = fs::read_to_string(&ledger).unwrap();
+        match changed {
+            true => fs::write(&ledger, text.replace("r:v0", "r:w0")).unwrap(),
+            false => fs::remove_file(&ledger).unwrap(),
+        }
+        let said = dir.assert_broken("the ledger");
+        assert!(said.contains("ledger"), "{said}");
+        let (trail, opened) = dir.open_rotating(1000);
+        let problem = &opened.problems[0];
+        assert!(problem.contains(says), "{problem}");
+        assert_eq!(opened.ledger_tags, 20);
+        assert_eq!(trail.ledger_lookup("r:v0").unwrap().image_id, "one");
+        assert!(trail.ledger_lookup("r:w0").is_none());
+        trail.close().await;
+        assert!(dir.text().contains("trail_damaged"));
+    }
+}
+
+#[tokio::test]
+async fn a_trail_whose_first_records_are_gone_still_knows_the_tags_that_are_left() {
+    let dir = TrailDir::new();
+    let mut events = deploy("a", "r:v1");
+    events.extend(deploy("b", "r:v2"));
+    dir.life(events).await;
+    dir.put_lines(&dir.lines()[1..]);
+    let (trail, opened) = dir.open();
+    let problem = &opened.problems[0];
+    assert!(
+        problem.contains("the records before record 2 are missing"),
+        "{problem}"
+    );
+    assert_eq!(opened.ledger_tags, 2);
+    assert!(trail.ledger_lookup("r:v1").is_some());
+}
