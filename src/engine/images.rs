@@ -12,7 +12,7 @@ use crate::domain::Repository;
 /// One tag of an image that the engine holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredImage {
-    /// `repository:tag`.
+    /// `repository:tag`, the repository as the settings spell it.
     pub reference: String,
     /// The engine's id of it.
     pub id: ImageId,
@@ -29,28 +29,25 @@ impl Engine {
         &self,
         repository: &Repository,
     ) -> Result<Vec<StoredImage>, EngineError> {
-        let filters = HashMap::from([("reference", vec![repository.as_str()])]);
+        let filters = HashMap::from([("reference", vec![repository.familiar()])]);
         let options = ListImagesOptions {
             filters: Some(owned(&filters)),
             ..ListImagesOptions::default()
         };
         let images = call(INSPECT_DEADLINE, self.client()?.list_images(Some(options))).await?;
         // The filter of the engine is a pattern; only the exact repository is ours.
-        let prefix = format!("{}:", repository.as_str());
-        let stored = images.into_iter().flat_map(|image| {
-            let (id, size) = (ImageId(image.id), u64::try_from(image.size).unwrap_or(0));
-            image
-                .repo_tags
-                .into_iter()
-                .map(move |reference| StoredImage {
-                    reference,
-                    id: id.clone(),
-                    size,
-                })
-        });
-        Ok(stored
-            .filter(|image| image.reference.starts_with(&prefix))
-            .collect())
+        let prefix = format!("{}:", repository.familiar());
+        let mut stored = Vec::new();
+        for image in images {
+            let tags = image.repo_tags.iter();
+            let tags = tags.filter_map(|name| name.strip_prefix(&prefix));
+            stored.extend(tags.map(|tag| StoredImage {
+                reference: format!("{}:{tag}", repository.as_str()),
+                id: ImageId(image.id.clone()),
+                size: u64::try_from(image.size).unwrap_or(0),
+            }));
+        }
+        Ok(stored)
     }
 
     /// Ids of the images that some container of this host was made of, running or not.

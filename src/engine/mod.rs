@@ -11,6 +11,7 @@ mod error;
 mod events;
 mod images;
 mod info;
+mod layers;
 mod lifecycle;
 mod observe;
 mod predecessor;
@@ -32,9 +33,10 @@ pub use error::{Effect, EngineError, EngineFault};
 pub use events::{ContainerEvent, EventAction};
 pub use images::StoredImage;
 pub use info::EngineInfo;
+pub use layers::PullProgress;
 pub use lifecycle::{CreatedContainer, StartedContainer, Vacancy};
 pub use observe::{ContainerId, ContainerStatus, Health, ImageId, Observed};
-pub use pull::{PULL_IDLE, PullProgress, PulledImage};
+pub use pull::{PULL_IDLE, PulledImage};
 
 /// The longest wait for an inspect: a frozen engine or a held socket must not hold the agent.
 pub const INSPECT_DEADLINE: Duration = Duration::from_secs(5);
@@ -52,6 +54,8 @@ pub struct Engine {
 struct Inner {
     settings: EngineSettings,
     name: ContainerName,
+    /// None means [`PULL_IDLE`].
+    pull_idle: Option<Duration>,
     client: OnceLock<Docker>,
 }
 
@@ -68,10 +72,25 @@ impl Engine {
     /// A handle that acts on the container of this name only.
     #[must_use]
     pub fn new(settings: EngineSettings, name: ContainerName) -> Self {
+        Self::with(settings, name, None)
+    }
+
+    /// The same with another time that a pull may stall, for tests that cannot wait for [`PULL_IDLE`].
+    #[must_use]
+    pub fn with_pull_idle(
+        settings: EngineSettings,
+        name: ContainerName,
+        pull_idle: Duration,
+    ) -> Self {
+        Self::with(settings, name, Some(pull_idle))
+    }
+
+    fn with(settings: EngineSettings, name: ContainerName, pull_idle: Option<Duration>) -> Self {
         Self {
             inner: Arc::new(Inner {
                 settings,
                 name,
+                pull_idle,
                 client: OnceLock::new(),
             }),
         }

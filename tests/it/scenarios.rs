@@ -49,6 +49,7 @@ mod names;
 mod order;
 mod outside;
 mod prune;
+mod pull_limits;
 mod read_only;
 mod registry;
 mod registry_digests;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
@@ -38,6 +39,10 @@ pub(crate) struct World {
     pub slow_removal: Duration,
     pub failing_removals: BTreeSet<String>,
     pub layer_retry_pause: Duration,
+    /// The address that stands in for Docker Hub.
+    pub hub: Option<String>,
+    /// Lines that every pull says before its own, each with the silence after it.
+    pub pull_script: Vec<(Value, Duration)>,
     /// Of containers that name none.
     pub log_driver: String,
 }
@@ -53,6 +58,8 @@ impl Host {
             slow_removal: Duration::ZERO,
             failing_removals: BTreeSet::new(),
             layer_retry_pause: LAYER_RETRY_PAUSE,
+            hub: None,
+            pull_script: Vec::new(),
             log_driver: "json-file".to_owned(),
         };
         Arc::new(Host {
