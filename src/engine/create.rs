@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use bollard::query_parameters::CreateContainerOptions;
 
+use super::container::{ContainerId, ContainerStatus, Observed};
 use super::container_spec::ContainerSpec;
 use super::error::{Effect, EngineError, EngineFault};
 use super::lifecycle::{CreatedContainer, StartedContainer, Vacancy};
-use super::observe::{ContainerId, ContainerStatus, Observed};
 use super::pull::PulledImage;
 use super::{Engine, OPERATION_LABEL, call};
 

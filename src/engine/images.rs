@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use bollard::query_parameters::{ListContainersOptions, ListImagesOptions, RemoveImageOptions};
 
+use super::container::ImageId;
 use super::error::EngineError;
-use super::observe::ImageId;
-use super::{Engine, INSPECT_DEADLINE, REMOVE_DEADLINE, call};
+use super::{Engine, REMOVE_DEADLINE, ask, call};
 use crate::domain::Repository;
 
 /// One tag of an image that the engine holds.
@@ -34,7 +34,7 @@ impl Engine {
             filters: Some(owned(&filters)),
             ..ListImagesOptions::default()
         };
-        let images = call(INSPECT_DEADLINE, self.client()?.list_images(Some(options))).await?;
+        let images = ask(self.client()?.list_images(Some(options))).await?;
         // The filter of the engine is a pattern; only the exact repository is ours.
         let prefix = format!("{}:", repository.familiar());
         let mut stored = Vec::new();
@@ -59,11 +59,7 @@ impl Engine {
             all: true,
             ..ListContainersOptions::default()
         };
-        let containers = call(
-            INSPECT_DEADLINE,
-            self.client()?.list_containers(Some(options)),
-        )
-        .await?;
+        let containers = ask(self.client()?.list_containers(Some(options))).await?;
         Ok(containers
             .into_iter()
             .filter_map(|container| container.image_id)

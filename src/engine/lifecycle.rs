@@ -1,7 +1,7 @@
 //! The proofs that the changing verbs hand out, and the one look that decides a call whose answer was lost.
 
+use super::container::{ContainerId, Observed};
 use super::error::{Effect, EngineError};
-use super::observe::{ContainerId, Observed};
 use super::{Engine, INSPECT_DEADLINE};
 
 /// Proof that nothing held the name a moment ago.

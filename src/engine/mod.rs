@@ -5,6 +5,7 @@
 //! the start. Every verb has a deadline of its own, because bollard's covers response headers only.
 
 mod connect;
+mod container;
 mod container_spec;
 mod create;
 mod error;
@@ -28,6 +29,7 @@ use bollard::Docker;
 use crate::domain::ContainerName;
 use crate::settings::EngineSettings;
 
+pub use container::{ContainerId, ContainerStatus, Health, ImageId, Observed};
 pub use container_spec::{ContainerLog, ContainerSpec};
 pub use error::{Effect, EngineError, EngineFault};
 pub use events::{ContainerEvent, EventAction};
@@ -35,7 +37,6 @@ pub use images::StoredImage;
 pub use info::EngineInfo;
 pub use layers::PullProgress;
 pub use lifecycle::{CreatedContainer, StartedContainer, Vacancy};
-pub use observe::{ContainerId, ContainerStatus, Health, ImageId, Observed};
 pub use pull::{PULL_IDLE, PulledImage};
 
 /// The longest wait for an inspect: a frozen engine or a held socket must not hold the agent.
@@ -114,5 +115,15 @@ async fn call<T>(
     match tokio::time::timeout(deadline, request).await {
         Ok(answer) => answer.map_err(EngineError::from),
         Err(_) => Err(EngineError::deadline(deadline)),
+    }
+}
+
+/// A question: nothing becomes of it but its answer, so that a lost one has had no effect.
+async fn ask<T>(
+    question: impl Future<Output = Result<T, bollard::errors::Error>>,
+) -> Result<T, EngineError> {
+    match tokio::time::timeout(INSPECT_DEADLINE, question).await {
+        Ok(answer) => answer.map_err(EngineError::of_a_question),
+        Err(_) => Err(EngineError::deadline(INSPECT_DEADLINE).proven_without_effect()),
     }
 }

@@ -8,10 +8,10 @@ use bollard::query_parameters::CreateImageOptions;
 use futures_util::StreamExt;
 use tokio::time::Instant;
 
+use super::container::ImageId;
 use super::error::{EngineError, EngineFault};
 use super::layers::{Layers, PullProgress, Told};
-use super::observe::ImageId;
-use super::{Engine, INSPECT_DEADLINE, Platform, call};
+use super::{Engine, Platform, ask};
 use crate::credentials::RegistryAuth;
 use crate::domain::ImageReference;
 
@@ -104,12 +104,7 @@ impl Engine {
         reference: &ImageReference,
         named: &str,
     ) -> Result<PulledImage, EngineError> {
-        let image = call(
-            INSPECT_DEADLINE,
-            self.client()?.inspect_image(reference.as_str()),
-        )
-        .await;
-        let image = image.map_err(EngineError::proven_without_effect)?;
+        let image = ask(self.client()?.inspect_image(reference.as_str())).await?;
         let expected = format!("{}@{named}", reference.repository().familiar());
         let held = image.repo_digests.as_deref().unwrap_or_default();
         if !held.contains(&expected) {

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use bollard::query_parameters::{RemoveContainerOptions, StopContainerOptions};
 
+use super::container::{ContainerId, Observed};
 use super::container_spec::STOP_SIGNAL;
 use super::error::EngineError;
 use super::lifecycle::Vacancy;
-use super::observe::{ContainerId, Observed};
 use super::{Engine, call};
 use crate::settings::STOP_SLACK;
 

@@ -42,6 +42,7 @@ mod container_bounds;
 mod contract;
 mod disk;
 mod engine;
+mod engine_answers;
 mod failures;
 mod life;
 mod looping;

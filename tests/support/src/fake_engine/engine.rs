@@ -316,6 +316,14 @@ impl FakeEngine {
         self.host().change(|world| world.pull_script = lines);
     }
 
+    /// Whether the container of this name runs and is listed, and every call about it gets a 404.
+    pub fn deny(&self, name: &str, denied: bool) {
+        self.host().change(|world| match denied {
+            true => world.denied.insert(name.to_owned()),
+            false => world.denied.remove(name),
+        });
+    }
+
     /// The engine's default log driver from now on.
     pub fn log_driver(&self, driver: &str) {
         self.host()
