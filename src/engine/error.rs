@@ -33,7 +33,7 @@ pub struct EngineError {
 pub enum Effect {
     /// It surely did not happen.
     None,
-    /// The answer was lost, and looking could not tell.
+    /// The answer was lost, and an inspect could not tell.
     Unknown,
 }
 

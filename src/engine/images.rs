@@ -1,4 +1,4 @@
-//! Images of our repository on this host: looked at and removed by name, never by force.
+//! Images of our repository on this host: listed and removed by name, never by force.
 
 use std::collections::{HashMap, HashSet};
 

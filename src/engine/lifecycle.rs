@@ -1,4 +1,4 @@
-//! The proofs that the changing verbs hand out, and the one look that decides a call whose answer was lost.
+//! The proofs that the changing verbs hand out, and the one inspect that decides a call whose answer was lost.
 
 use super::container::{ContainerId, Observed};
 use super::error::{Effect, EngineError};
@@ -25,11 +25,11 @@ pub struct StartedContainer {
 impl Engine {
     /// A vacancy, if an inspect has shown that nothing holds the name.
     #[must_use]
-    pub fn vacancy(&self, shown: Option<&Observed>) -> Option<Vacancy> {
-        shown.is_none().then_some(Vacancy(()))
+    pub fn vacancy(&self, observed: Option<&Observed>) -> Option<Vacancy> {
+        observed.is_none().then_some(Vacancy(()))
     }
 
-    /// One bounded look after a failed call: `Ok` if it shows what the call was to bring about.
+    /// One bounded inspect after a failed call: `Ok` if it shows what the call was to bring about.
     pub(super) async fn decide(
         &self,
         error: EngineError,
@@ -39,9 +39,9 @@ impl Engine {
         if error.effect == Effect::None && !error.is_status(409) {
             return Err(error);
         }
-        let shown = tokio::time::timeout(INSPECT_DEADLINE, self.inspect(id)).await;
-        match shown {
-            Ok(Ok(shown)) if reached(shown.as_ref()) => Ok(()),
+        let observed = tokio::time::timeout(INSPECT_DEADLINE, self.inspect(id)).await;
+        match observed {
+            Ok(Ok(observed)) if reached(observed.as_ref()) => Ok(()),
             Ok(Ok(_)) if error.answered() => Err(error.proven_without_effect()),
             // Not yet does not mean never: a call that was cut may still go on in the engine.
             _ => Err(error),

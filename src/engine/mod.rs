@@ -1,6 +1,6 @@
 //! The Docker Engine: the only part that knows bollard.
 //!
-//! Verbs converge ("already so" is success), look once when an answer was lost, and hand out proofs: a
+//! Verbs converge ("already so" is success), inspect once when an answer was lost, and hand out proofs: a
 //! [`PulledImage`] for a pull that is proven, a [`Vacancy`] for a name that is free, a [`CreatedContainer`] for
 //! the start. Every verb has a deadline of its own, because bollard's covers response headers only.
 
