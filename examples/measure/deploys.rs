@@ -143,7 +143,7 @@ pub fn by_agent(host: &Host, agent: &Server, tag: &str) {
     assert_eq!(answer.status, 200, "{}", answer.body);
 }
 
-/// The steps of a deploy and nothing else: version, pull, image inspect, container inspect, stop, remove, create,
+/// The steps of a deploy and nothing else: version, info, pull, image inspect, container inspect, stop, remove, create,
 /// start, inspect.
 pub fn bare(host: &Host, engine: &mut Engine, tag: &str, steps: &mut Steps) {
     let (name, repository) = (&host.bare_name, &host.repository);
@@ -153,6 +153,7 @@ pub fn bare(host: &Host, engine: &mut Engine, tag: &str, steps: &mut Steps) {
         begun = Instant::now();
     };
     engine.call("GET", "/version", None);
+    engine.call("GET", "/info", None);
     step("preflight");
     let pull = format!("/images/create?fromImage={repository}&tag={tag}");
     let pulled = engine.call("POST", &pull, None).body;
@@ -191,11 +192,14 @@ fn body(host: &Host, tag: &str) -> Value {
         "Image": format!("{}:{tag}", host.repository),
         "Env": ["EXECUTION_PLANE=paper", "DATABASE_URL=postgres://localhost/benchmark"],
         "Labels": { "benchmark": "bare" },
+        "StopSignal": "SIGTERM",
         "HostConfig": {
             "Mounts": [bind("audit-events"), bind("snapshots")],
             "NetworkMode": "host",
             "RestartPolicy": { "Name": "unless-stopped" },
-            "Init": false,
+            "CapDrop": ["NET_RAW"],
+            "SecurityOpt": ["no-new-privileges"],
+            "LogConfig": { "Type": "json-file", "Config": { "max-size": "10m", "max-file": "3" } },
         },
     })
 }

@@ -198,8 +198,10 @@ impl ConfigFile {
     }
 }
 
-/// As the docker client does: split at the first colon, and trailing NULs are no part of the password.
+/// As the docker client does: line ends are no part of the base64 (`base64` wraps it after 76 characters), split at the
+/// first colon, and trailing NULs are no part of the password.
 fn decode(auth: &str) -> Option<(String, String)> {
+    let auth = auth.replace(['\r', '\n'], "");
     let text = String::from_utf8(STANDARD.decode(auth).ok()?).ok()?;
     let (username, password) = text
         .split_once(':')
@@ -217,4 +219,27 @@ fn host(name: &str) -> &str {
         .or_else(|| name.strip_prefix("http://"))
         .unwrap_or(name);
     name.split('/').next().unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrapped_base64_is_read_as_docker_reads_it() {
+        let password = "p".repeat(200);
+        let plain = STANDARD.encode(format!("me:{password}"));
+        let expected = Some(("me".to_owned(), password));
+        assert!(plain.len() > 3 * 76);
+        for line_end in ["\n", "\r\n"] {
+            let lines: Vec<_> = plain.as_bytes().chunks(76).collect();
+            let wrapped = lines.join(line_end.as_bytes());
+            let wrapped = String::from_utf8(wrapped).expect("ASCII") + line_end;
+            assert_eq!(decode(&wrapped), expected);
+        }
+        assert_eq!(decode(&plain), expected);
+        for bad in [format!(" {plain}"), format!("{plain}\t")] {
+            assert_eq!(decode(&bad), None, "other white space is none of it");
+        }
+    }
 }

@@ -3,6 +3,7 @@
 mod container_name;
 mod environment;
 mod execution_plane;
+mod familiar;
 mod image;
 mod redaction;
 mod runtime_env;

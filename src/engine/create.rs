@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use bollard::query_parameters::CreateContainerOptions;
 
+use super::container::{ContainerId, ContainerStatus, Observed};
 use super::container_spec::ContainerSpec;
 use super::error::{Effect, EngineError, EngineFault};
 use super::lifecycle::{CreatedContainer, StartedContainer, Vacancy};
-use super::observe::{ContainerId, ContainerStatus, Observed};
 use super::pull::PulledImage;
 use super::{Engine, OPERATION_LABEL, call};
 
@@ -15,8 +15,8 @@ impl Engine {
     /// Creates the container under our name, of exactly the pulled image; the vacancy is used up.
     ///
     /// # Errors
-    /// The image is gone from the host, the engine refused (somebody else took the name, say), or its answer was lost and no container of this
-    /// operation shows.
+    /// The image is gone from the host, the engine refused (somebody else took the name, say), or its answer was lost and
+    /// an inspect shows no container of this operation.
     pub async fn create(
         &self,
         _vacancy: Vacancy,
@@ -45,8 +45,8 @@ impl Engine {
             Err(error) => error,
         };
         match self.inspect_name().await {
-            Ok(Some(shown)) if shown.operation == operation => {
-                Ok(CreatedContainer { id: shown.id })
+            Ok(Some(observed)) if observed.operation == operation => {
+                Ok(CreatedContainer { id: observed.id })
             }
             Ok(_) if error.answered() => Err(error.proven_without_effect()),
             // Absent now does not mean absent for good: the engine may be at it still.
@@ -70,9 +70,9 @@ impl Engine {
             Err(error) if error.effect == Effect::None => return Err(error),
             Err(error) => error,
         };
-        let started = |shown: Option<&Observed>| {
-            shown.is_some_and(|shown| {
-                shown.status != ContainerStatus::Created && shown.started_at.is_some()
+        let started = |observed: Option<&Observed>| {
+            observed.is_some_and(|observed| {
+                observed.status != ContainerStatus::Created && observed.started_at.is_some()
             })
         };
         self.decide(error, &id, started)

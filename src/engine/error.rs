@@ -1,5 +1,7 @@
 //! What the engine's failures mean to an operation. Answers first: did it surely not happen, or may it have?
 
+use std::error::Error as _;
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -8,6 +10,13 @@ use super::tls;
 
 /// The longest piece of an engine's or registry's own words that is passed on.
 const LONGEST_QUOTE: usize = 300;
+
+/// How a connection ends that the other side has closed.
+const RESETS: [ErrorKind; 3] = [
+    ErrorKind::ConnectionReset,
+    ErrorKind::BrokenPipe,
+    ErrorKind::UnexpectedEof,
+];
 
 /// A failed call, with what is known about its effect.
 #[derive(Debug, Clone, Error)]
@@ -24,7 +33,7 @@ pub struct EngineError {
 pub enum Effect {
     /// It surely did not happen.
     None,
-    /// The answer was lost, and looking could not tell.
+    /// The answer was lost, and an inspect could not tell.
     Unknown,
 }
 
@@ -65,6 +74,14 @@ impl EngineError {
         Self {
             fault,
             effect: Effect::None,
+        }
+    }
+
+    /// The failure of a question. An engine that hangs up before it says a word is as good as absent.
+    pub(super) fn of_a_question(error: bollard::errors::Error) -> Self {
+        match hung_up(&error) {
+            true => Self::without_effect(EngineFault::Unreachable),
+            false => Self::from(error).proven_without_effect(),
         }
     }
 
@@ -168,6 +185,25 @@ impl From<bollard::errors::Error> for EngineError {
         };
         Self { fault, effect }
     }
+}
+
+/// Whether the connection ended before a byte of an answer had come.
+fn hung_up(error: &bollard::errors::Error) -> bool {
+    let bollard::errors::Error::HyperLegacyError { err } = error else {
+        return false;
+    };
+    let mut cause = err.source();
+    while let Some(found) = cause {
+        let cut = found.downcast_ref::<hyper::Error>();
+        let reset = found.downcast_ref::<std::io::Error>();
+        if cut.is_some_and(hyper::Error::is_incomplete_message)
+            || reset.is_some_and(|reset| RESETS.contains(&reset.kind()))
+        {
+            return true;
+        }
+        cause = found.source();
+    }
+    false
 }
 
 /// The error's kind without its content: bodies may quote the container's environment.

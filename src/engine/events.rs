@@ -30,7 +30,7 @@ pub struct ContainerEvent {
     pub action: EventAction,
 }
 
-/// The actions that an operation asks about; all others only say "look again".
+/// The actions that an operation asks about; all others only say "inspect again".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventAction {
     /// Its process ended with this code.

@@ -1,18 +1,18 @@
-//! Images of our repository on this host: looked at and removed by name, never by force.
+//! Images of our repository on this host: listed and removed by name, never by force.
 
 use std::collections::{HashMap, HashSet};
 
 use bollard::query_parameters::{ListContainersOptions, ListImagesOptions, RemoveImageOptions};
 
+use super::container::ImageId;
 use super::error::EngineError;
-use super::observe::ImageId;
-use super::{Engine, INSPECT_DEADLINE, REMOVE_DEADLINE, call};
+use super::{Engine, REMOVE_DEADLINE, ask, call};
 use crate::domain::Repository;
 
 /// One tag of an image that the engine holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredImage {
-    /// `repository:tag`.
+    /// `repository:tag`, the repository as the settings spell it.
     pub reference: String,
     /// The engine's id of it.
     pub id: ImageId,
@@ -29,28 +29,25 @@ impl Engine {
         &self,
         repository: &Repository,
     ) -> Result<Vec<StoredImage>, EngineError> {
-        let filters = HashMap::from([("reference", vec![repository.as_str()])]);
+        let filters = HashMap::from([("reference", vec![repository.familiar()])]);
         let options = ListImagesOptions {
             filters: Some(owned(&filters)),
             ..ListImagesOptions::default()
         };
-        let images = call(INSPECT_DEADLINE, self.client()?.list_images(Some(options))).await?;
+        let images = ask(self.client()?.list_images(Some(options))).await?;
         // The filter of the engine is a pattern; only the exact repository is ours.
-        let prefix = format!("{}:", repository.as_str());
-        let stored = images.into_iter().flat_map(|image| {
-            let (id, size) = (ImageId(image.id), u64::try_from(image.size).unwrap_or(0));
-            image
-                .repo_tags
-                .into_iter()
-                .map(move |reference| StoredImage {
-                    reference,
-                    id: id.clone(),
-                    size,
-                })
-        });
-        Ok(stored
-            .filter(|image| image.reference.starts_with(&prefix))
-            .collect())
+        let prefix = format!("{}:", repository.familiar());
+        let mut stored = Vec::new();
+        for image in images {
+            let tags = image.repo_tags.iter();
+            let tags = tags.filter_map(|name| name.strip_prefix(&prefix));
+            stored.extend(tags.map(|tag| StoredImage {
+                reference: format!("{}:{tag}", repository.as_str()),
+                id: ImageId(image.id.clone()),
+                size: u64::try_from(image.size).unwrap_or(0),
+            }));
+        }
+        Ok(stored)
     }
 
     /// Ids of the images that some container of this host was made of, running or not.
@@ -62,11 +59,7 @@ impl Engine {
             all: true,
             ..ListContainersOptions::default()
         };
-        let containers = call(
-            INSPECT_DEADLINE,
-            self.client()?.list_containers(Some(options)),
-        )
-        .await?;
+        let containers = ask(self.client()?.list_containers(Some(options))).await?;
         Ok(containers
             .into_iter()
             .filter_map(|container| container.image_id)

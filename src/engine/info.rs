@@ -5,7 +5,7 @@ use futures_util::future::try_join;
 
 use super::container_spec::ContainerLog;
 use super::error::{EngineError, EngineFault};
-use super::{Engine, INSPECT_DEADLINE, Platform, call};
+use super::{Engine, Platform, ask};
 use crate::settings::{Limits, LogBounds};
 
 /// The log drivers whose files are bounded by `max-size` and `max-file`; others refuse these options.
@@ -29,14 +29,11 @@ impl Engine {
     /// Asks the engine for its platform, its log driver and the limits it can keep; proves that it answers.
     ///
     /// # Errors
-    /// The engine is unreachable, or does not answer within [`INSPECT_DEADLINE`], or does not say what was asked.
+    /// The engine is unreachable, or does not answer within [`super::INSPECT_DEADLINE`], or does not say what was asked.
     pub async fn info(&self) -> Result<EngineInfo, EngineError> {
         // It starts programs to tell either: both at once take no longer than one.
-        let (version, info) = try_join(
-            call(INSPECT_DEADLINE, self.client()?.version()),
-            call(INSPECT_DEADLINE, self.client()?.info()),
-        )
-        .await?;
+        let (version, info) =
+            try_join(ask(self.client()?.version()), ask(self.client()?.info())).await?;
         EngineInfo::of(version, info).ok_or_else(|| {
             EngineError::without_effect(EngineFault::Unproven(
                 "the Docker engine does not say its platform and its log driver".into(),

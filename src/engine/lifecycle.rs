@@ -1,7 +1,7 @@
-//! The proofs that the changing verbs hand out, and the one look that decides a call whose answer was lost.
+//! The proofs that the changing verbs hand out, and the one inspect that decides a call whose answer was lost.
 
+use super::container::{ContainerId, Observed};
 use super::error::{Effect, EngineError};
-use super::observe::{ContainerId, Observed};
 use super::{Engine, INSPECT_DEADLINE};
 
 /// Proof that nothing held the name a moment ago.
@@ -43,7 +43,7 @@ impl Engine {
         })
     }
 
-    /// One bounded look after a failed call: `Ok` if it shows what the call was to bring about.
+    /// One bounded inspect after a failed call: `Ok` if it shows what the call was to bring about.
     pub(super) async fn decide(
         &self,
         error: EngineError,
@@ -53,9 +53,9 @@ impl Engine {
         if error.effect == Effect::None && !error.is_status(409) {
             return Err(error);
         }
-        let shown = tokio::time::timeout(INSPECT_DEADLINE, self.inspect(id)).await;
-        match shown {
-            Ok(Ok(shown)) if reached(shown.as_ref()) => Ok(()),
+        let observed = tokio::time::timeout(INSPECT_DEADLINE, self.inspect(id)).await;
+        match observed {
+            Ok(Ok(observed)) if reached(observed.as_ref()) => Ok(()),
             Ok(Ok(_)) if error.answered() => Err(error.proven_without_effect()),
             // Not yet does not mean never: a call that was cut may still go on in the engine.
             _ => Err(error),

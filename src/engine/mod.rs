@@ -1,16 +1,18 @@
 //! The Docker Engine: the only part that knows bollard.
 //!
-//! Verbs converge ("already so" is success), look once when an answer was lost, and hand out proofs: a
+//! Verbs converge ("already so" is success), inspect once when an answer was lost, and hand out proofs: a
 //! [`PulledImage`] for a pull that is proven, a [`Vacancy`] for a name that is free, a [`CreatedContainer`] for
 //! the start. Every verb has a deadline of its own, because bollard's covers response headers only.
 
 mod connect;
+mod container;
 mod container_spec;
 mod create;
 mod error;
 mod events;
 mod images;
 mod info;
+mod layers;
 mod lifecycle;
 mod observe;
 mod predecessor;
@@ -27,14 +29,15 @@ use bollard::Docker;
 use crate::domain::ContainerName;
 use crate::settings::EngineSettings;
 
+pub use container::{ContainerId, ContainerStatus, Health, ImageId, Observed};
 pub use container_spec::{ContainerLog, ContainerSpec};
 pub use error::{Effect, EngineError, EngineFault};
 pub use events::{ContainerEvent, EventAction};
 pub use images::StoredImage;
 pub use info::EngineInfo;
+pub use layers::PullProgress;
 pub use lifecycle::{CreatedContainer, Holder, StartedContainer, Vacancy};
-pub use observe::{ContainerId, ContainerStatus, Health, ImageId, Observed};
-pub use pull::{PULL_IDLE, PullProgress, PulledImage};
+pub use pull::{PULL_IDLE, PulledImage};
 
 /// The longest wait for an inspect: a frozen engine or a held socket must not hold the agent.
 pub const INSPECT_DEADLINE: Duration = Duration::from_secs(5);
@@ -52,6 +55,8 @@ pub struct Engine {
 struct Inner {
     settings: EngineSettings,
     name: ContainerName,
+    /// None means [`PULL_IDLE`].
+    pull_idle: Option<Duration>,
     client: OnceLock<Docker>,
 }
 
@@ -68,10 +73,25 @@ impl Engine {
     /// A handle that acts on the container of this name only.
     #[must_use]
     pub fn new(settings: EngineSettings, name: ContainerName) -> Self {
+        Self::with(settings, name, None)
+    }
+
+    /// The same with another time that a pull may stall, for tests that cannot wait for [`PULL_IDLE`].
+    #[must_use]
+    pub fn with_pull_idle(
+        settings: EngineSettings,
+        name: ContainerName,
+        pull_idle: Duration,
+    ) -> Self {
+        Self::with(settings, name, Some(pull_idle))
+    }
+
+    fn with(settings: EngineSettings, name: ContainerName, pull_idle: Option<Duration>) -> Self {
         Self {
             inner: Arc::new(Inner {
                 settings,
                 name,
+                pull_idle,
                 client: OnceLock::new(),
             }),
         }
@@ -95,5 +115,15 @@ async fn call<T>(
     match tokio::time::timeout(deadline, request).await {
         Ok(answer) => answer.map_err(EngineError::from),
         Err(_) => Err(EngineError::deadline(deadline)),
+    }
+}
+
+/// A question: nothing becomes of it but its answer, so that a lost one has had no effect.
+async fn ask<T>(
+    question: impl Future<Output = Result<T, bollard::errors::Error>>,
+) -> Result<T, EngineError> {
+    match tokio::time::timeout(INSPECT_DEADLINE, question).await {
+        Ok(answer) => answer.map_err(EngineError::of_a_question),
+        Err(_) => Err(EngineError::deadline(INSPECT_DEADLINE).proven_without_effect()),
     }
 }

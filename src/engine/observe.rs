@@ -1,147 +1,25 @@
-//! Looking at the container: what an inspect shows, in the agent's own words.
+//! Asking about the container: by the exact name, or by a full id.
 
-use std::fmt;
+use std::collections::HashMap;
 
 use bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum, HealthStatusEnum};
+use bollard::query_parameters::ListContainersOptions;
 
+use super::container::{ContainerId, ContainerStatus, Health, ImageId, Observed, not_understood};
 use super::error::{EngineError, EngineFault};
-use super::{Engine, INSPECT_DEADLINE, OPERATION_LABEL, call};
+use super::{Engine, OPERATION_LABEL, ask};
 
 /// How the engine writes "never".
 const NEVER: &str = "0001-01-01T00:00:00Z";
-
-/// A full container id. Acts go to ids, never to names: the engine falls back from names to id prefixes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ContainerId(String);
-
-/// An image id; opaque, because what it digests depends on the engine's image store.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ImageId(pub(super) String);
-
-/// The engine's word for a container's state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ContainerStatus {
-    /// Never started.
-    Created,
-    /// Up.
-    Running,
-    /// Frozen.
-    Paused,
-    /// In restart backoff; the engine calls it running too.
-    Restarting,
-    /// Being removed.
-    Removing,
-    /// Ended.
-    Exited,
-    /// A removal failed.
-    Dead,
-}
-
-/// The engine's word for a health check.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Health {
-    /// No verdict yet.
-    Starting,
-    /// The last check passed.
-    Healthy,
-    /// Too many checks failed.
-    Unhealthy,
-}
-
-/// One inspect of one container.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Observed {
-    /// Full id.
-    pub id: ContainerId,
-    /// The image as it was asked for, without the digest that this agent adds.
-    pub image: String,
-    /// The image that really runs.
-    pub image_id: ImageId,
-    /// Its state.
-    pub status: ContainerStatus,
-    /// RFC 3339, as the engine writes it; none if it never started.
-    pub started_at: Option<String>,
-    /// Of the last end; 0 before any.
-    pub exit_code: i64,
-    /// Whether the kernel killed it for memory.
-    pub oom_killed: bool,
-    /// How often the restart policy brought it back.
-    pub restart_count: i64,
-    /// None without a health check.
-    pub health: Option<Health>,
-    /// The operation that made it, if this agent did.
-    pub operation: Option<String>,
-}
-
-impl ContainerId {
-    /// The id as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The 12 digits that people read.
-    #[must_use]
-    pub fn short(&self) -> &str {
-        self.0.get(..12).unwrap_or(&self.0)
-    }
-
-    /// Takes only a full id: a shorter one would be looked up as a prefix.
-    pub(super) fn full(id: Option<String>) -> Result<Self, EngineError> {
-        id.filter(|id| id.len() == 64 && id.bytes().all(|b| b.is_ascii_hexdigit()))
-            .map(Self)
-            .ok_or_else(not_understood)
-    }
-}
-
-impl ImageId {
-    /// The id as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for ContainerId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.short())
-    }
-}
-
-impl Observed {
-    /// Whether the engine keeps the runtime up: its process executes, or the restart policy is about to bring it back
-    /// after a clean end. A crash loop is not kept up while it waits: its last end was a failure.
-    ///
-    /// The engine sets `Restarting` before it tells of an end, and clears it when the next process has started: no
-    /// inspect falls between the two.
-    #[must_use]
-    pub fn is_kept_up(&self) -> bool {
-        match self.status {
-            ContainerStatus::Running => true,
-            ContainerStatus::Restarting => self.exit_code == 0 && !self.oom_killed,
-            ContainerStatus::Created
-            | ContainerStatus::Paused
-            | ContainerStatus::Removing
-            | ContainerStatus::Exited
-            | ContainerStatus::Dead => false,
-        }
-    }
-
-    /// Whether its process exists, or the engine may bring it back by itself.
-    #[must_use]
-    pub fn may_run(&self) -> bool {
-        matches!(
-            self.status,
-            ContainerStatus::Running | ContainerStatus::Paused | ContainerStatus::Restarting
-        )
-    }
-}
+/// How often a container that is listed and denied is asked for: it may have come or gone between the two questions.
+const DENIALS: usize = 2;
 
 impl Engine {
     /// Inspects the container that holds exactly our name.
     ///
     /// # Errors
-    /// Any failure but "no such container"; an answer that cannot be read is never taken for absence.
+    /// Any failure but "no such container"; an answer that cannot be read is never taken for absence, nor is a container
+    /// that the engine denies and lists all the same.
     pub async fn inspect_name(&self) -> Result<Option<Observed>, EngineError> {
         self.inspect_name_raw().await?.map(observed).transpose()
     }
@@ -150,16 +28,47 @@ impl Engine {
     pub(super) async fn inspect_name_raw(
         &self,
     ) -> Result<Option<ContainerInspectResponse>, EngineError> {
-        let name = self.inner.name.as_str();
+        for _ in 0..DENIALS {
+            let found = self.inspect_exactly(self.inner.name.as_str()).await?;
+            // A known fault of engines: a container whose inspect is a 404 and that runs. Only the list shows it.
+            if found.is_some() || !self.lists_name().await? {
+                return Ok(found);
+            }
+        }
+        Err(EngineError::without_effect(EngineFault::Unproven(
+            "the Docker engine lists a container of this name and denies it when it is inspected; a restart of the engine shows what is true"
+                .to_owned(),
+        )))
+    }
+
+    async fn inspect_exactly(
+        &self,
+        name: &str,
+    ) -> Result<Option<ContainerInspectResponse>, EngineError> {
         let Some(found) = self.inspect_raw(name).await? else {
             return Ok(None);
         };
         // The engine also finds containers by id prefix; only the exact name is ours. No name at all is no answer.
         let held = found.name.as_deref().ok_or_else(not_understood)?;
-        if held.trim_start_matches('/') != name {
-            return Ok(None);
+        Ok((held.trim_start_matches('/') == name).then_some(found))
+    }
+
+    /// Whether a container of exactly our name is in the engine's list.
+    async fn lists_name(&self) -> Result<bool, EngineError> {
+        let name = format!("/{}", self.inner.name.as_str());
+        let filters = HashMap::from([("name".to_owned(), vec![format!("^{name}$")])]);
+        let options = ListContainersOptions {
+            all: true,
+            filters: Some(filters),
+            ..ListContainersOptions::default()
+        };
+        for listed in ask(self.client()?.list_containers(Some(options))).await? {
+            // The filter is a pattern, in which a dot stands for any character.
+            if listed.names.ok_or_else(not_understood)?.contains(&name) {
+                return Ok(true);
+            }
         }
-        Ok(Some(found))
+        Ok(false)
     }
 
     /// Inspects one container by its full id.
@@ -177,21 +86,12 @@ impl Engine {
         &self,
         key: &str,
     ) -> Result<Option<ContainerInspectResponse>, EngineError> {
-        match call(
-            INSPECT_DEADLINE,
-            self.client()?.inspect_container(key, None),
-        )
-        .await
-        {
+        match ask(self.client()?.inspect_container(key, None)).await {
             Ok(found) => Ok(Some(found)),
             Err(error) if error.says_absent() => Ok(None),
-            Err(error) => Err(error.proven_without_effect()),
+            Err(error) => Err(error),
         }
     }
-}
-
-fn not_understood() -> EngineError {
-    EngineError::without_effect(EngineFault::BrokenAnswer)
 }
 
 fn observed(found: ContainerInspectResponse) -> Result<Observed, EngineError> {
@@ -246,43 +146,5 @@ fn status(status: Option<ContainerStateStatusEnum>) -> Result<ContainerStatus, E
         Some(ContainerStateStatusEnum::EXITED) => Ok(ContainerStatus::Exited),
         Some(ContainerStateStatusEnum::DEAD) => Ok(ContainerStatus::Dead),
         Some(ContainerStateStatusEnum::EMPTY) | None => Err(not_understood()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_loop_of_clean_ends_is_kept_up_and_a_crash_loop_is_not_while_it_waits() {
-        let kept_up = |status, exit_code, oom_killed| {
-            let observed = Observed {
-                id: ContainerId("0".repeat(64)),
-                image: "r:1".to_owned(),
-                image_id: ImageId("sha256:0".to_owned()),
-                status,
-                started_at: Some("2026-01-01T00:00:00Z".to_owned()),
-                exit_code,
-                oom_killed,
-                restart_count: 3,
-                health: None,
-                operation: None,
-            };
-            observed.is_kept_up()
-        };
-        assert!(kept_up(ContainerStatus::Restarting, 0, false));
-        assert!(kept_up(ContainerStatus::Running, 0, false));
-        assert!(kept_up(ContainerStatus::Running, 1, false), "it executes");
-        assert!(!kept_up(ContainerStatus::Restarting, 1, false));
-        assert!(!kept_up(ContainerStatus::Restarting, 0, true));
-        for status in [
-            ContainerStatus::Created,
-            ContainerStatus::Paused,
-            ContainerStatus::Removing,
-            ContainerStatus::Exited,
-            ContainerStatus::Dead,
-        ] {
-            assert!(!kept_up(status, 0, false), "{status:?}");
-        }
     }
 }

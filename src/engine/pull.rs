@@ -1,45 +1,22 @@
 //! Pulling: under an idle deadline, and never believed without proof.
 
-use std::collections::HashMap;
-use std::fmt;
 use std::time::Duration;
 
 use bollard::auth::DockerCredentials;
 use bollard::models::{CreateImageInfo, ImageInspect};
 use bollard::query_parameters::CreateImageOptions;
 use futures_util::StreamExt;
+use tokio::time::Instant;
 
+use super::container::ImageId;
 use super::error::{EngineError, EngineFault};
-use super::observe::ImageId;
-use super::{Engine, INSPECT_DEADLINE, Platform, call};
+use super::layers::{Layers, PullProgress, Told};
+use super::{Engine, Platform, ask};
 use crate::credentials::RegistryAuth;
 use crate::domain::ImageReference;
 
-/// A pull without a line of progress for this long is given up: bollard would wait for ever.
+/// A pull that expects bytes and tells nothing new for this long is given up: bollard would wait for ever.
 pub const PULL_IDLE: Duration = Duration::from_secs(30);
-
-/// Bytes of all layers that the engine has announced so far.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct PullProgress {
-    /// Downloaded.
-    pub current: u64,
-    /// To download.
-    pub total: u64,
-}
-
-/// `43 %, 120 of 280 MB`.
-impl fmt::Display for PullProgress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let percent = self
-            .current
-            .saturating_mul(100)
-            .checked_div(self.total)
-            .unwrap_or(0)
-            .min(100);
-        let (current, total) = (self.current / 1_000_000, self.total / 1_000_000);
-        write!(f, "{percent} %, {current} of {total} MB")
-    }
-}
 
 /// Proof that the engine holds what the registry has under the tag now.
 #[derive(Debug, Clone)]
@@ -89,15 +66,20 @@ impl Engine {
             None,
             auth.map(|auth| credentials(auth, reference)),
         );
+        let idle = self.inner.pull_idle.unwrap_or(PULL_IDLE);
         let mut layers = Layers::default();
-        let mut named = None;
-        let mut broken = None;
-        while let Some(line) = next_line(&mut lines).await? {
+        let (mut named, mut broken) = (None, None);
+        let mut last_news = Instant::now();
+        while let Some(line) = next_line(&mut lines, &layers, last_news, idle).await? {
             match line.map_err(EngineError::from) {
                 Ok(line) => {
                     named = digest_of(&line).or(named);
-                    if let Some(sum) = layers.take(line) {
-                        progress(sum);
+                    let told = layers.take(&line);
+                    if told != Told::Nothing {
+                        last_news = Instant::now();
+                    }
+                    if told == Told::Bytes {
+                        progress(layers.progress());
                     }
                 }
                 // The engine's own words end the matter; a broken stream may follow a good pull.
@@ -122,13 +104,8 @@ impl Engine {
         reference: &ImageReference,
         named: &str,
     ) -> Result<PulledImage, EngineError> {
-        let image = call(
-            INSPECT_DEADLINE,
-            self.client()?.inspect_image(reference.as_str()),
-        )
-        .await;
-        let image = image.map_err(EngineError::proven_without_effect)?;
-        let expected = format!("{}@{named}", reference.repository().as_str());
+        let image = ask(self.client()?.inspect_image(reference.as_str())).await?;
+        let expected = format!("{}@{named}", reference.repository().familiar());
         let held = image.repo_digests.as_deref().unwrap_or_default();
         if !held.contains(&expected) {
             return Err(unproven(
@@ -165,39 +142,24 @@ fn unproven(message: &str) -> EngineError {
     EngineError::without_effect(EngineFault::Unproven(message.to_owned()))
 }
 
+/// The next line. Only while bytes are expected does a pull without news become a stall.
 async fn next_line<T>(
     lines: &mut (impl futures_util::Stream<Item = T> + Unpin),
+    layers: &Layers,
+    last_news: Instant,
+    idle: Duration,
 ) -> Result<Option<T>, EngineError> {
-    let next = tokio::time::timeout(PULL_IDLE, lines.next()).await;
-    next.map_err(|_| EngineError::without_effect(EngineFault::Stalled(PULL_IDLE)))
+    if !layers.expect_bytes() {
+        return Ok(lines.next().await);
+    }
+    let next = tokio::time::timeout_at(last_news + idle, lines.next()).await;
+    next.map_err(|_| EngineError::without_effect(EngineFault::Stalled(idle)))
 }
 
 /// The digest line comes when all layers are in; a pull that failed has none.
 fn digest_of(line: &CreateImageInfo) -> Option<String> {
     let digest = line.status.as_deref()?.strip_prefix("Digest: ")?.trim();
     digest.starts_with("sha256:").then(|| digest.to_owned())
-}
-
-/// Progress of the layers by id; the engine reports each for itself.
-#[derive(Default)]
-struct Layers(HashMap<String, PullProgress>);
-
-impl Layers {
-    fn take(&mut self, line: CreateImageInfo) -> Option<PullProgress> {
-        let downloading = line.status.as_deref() == Some("Downloading");
-        let (id, detail) = (line.id?, line.progress_detail?);
-        let unsigned = |number: Option<i64>| number.and_then(|number| u64::try_from(number).ok());
-        let (current, total) = (unsigned(detail.current)?, unsigned(detail.total)?);
-        if !downloading {
-            return None;
-        }
-        self.0.insert(id, PullProgress { current, total });
-        let add = |sum: PullProgress, layer: &PullProgress| PullProgress {
-            current: sum.current.saturating_add(layer.current),
-            total: sum.total.saturating_add(layer.total),
-        };
-        Some(self.0.values().fold(PullProgress::default(), add))
-    }
 }
 
 fn credentials(auth: RegistryAuth, reference: &ImageReference) -> DockerCredentials {

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use bollard::query_parameters::{RemoveContainerOptions, StopContainerOptions};
 
+use super::container::{ContainerId, Observed};
 use super::container_spec::STOP_SIGNAL;
 use super::error::EngineError;
 use super::lifecycle::Vacancy;
-use super::observe::{ContainerId, Observed};
 use super::{Engine, call};
 use crate::settings::STOP_SLACK;
 
-/// How often a removal in progress is looked at; it mostly takes milliseconds.
+/// How often a container in removal is inspected; it mostly takes milliseconds.
 const REMOVAL_POLL: Duration = Duration::from_millis(50);
 
 impl Engine {
@@ -44,7 +44,8 @@ impl Engine {
             Err(error) if error.says_absent() => return Ok(()),
             Err(error) => error,
         };
-        let stopped = |shown: Option<&Observed>| shown.is_none_or(|shown| !shown.may_run());
+        let stopped =
+            |observed: Option<&Observed>| observed.is_none_or(|observed| !observed.may_run());
         self.decide(error, id, stopped).await.map(|_| ())
     }
 
@@ -77,7 +78,7 @@ impl Engine {
             }
             Err(error) => error,
         };
-        self.decide(error, id, |shown| shown.is_none())
+        self.decide(error, id, |observed| observed.is_none())
             .await
             .map(|_| Vacancy(()))
     }

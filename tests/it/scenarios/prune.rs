@@ -6,7 +6,7 @@ use crate::harness::World;
 
 on_both_engines!(what_ran_before_and_is_unused_is_removed_when_asked_to);
 
-fn prune(world: &World, arguments: &[&str]) -> (Output, String) {
+pub fn prune(world: &World, arguments: &[&str]) -> (Output, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_deploy-agent"))
         .args(["prune", "--env-file"])
         .arg(world.env_file())

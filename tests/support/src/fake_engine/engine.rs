@@ -305,6 +305,25 @@ impl FakeEngine {
         self.host().change(|world| world.layer_retry_pause = pause);
     }
 
+    /// A registry of this process stands in for Docker Hub from now on.
+    pub fn hub(&self, address: &str) {
+        self.host()
+            .change(|world| world.hub = Some(address.to_owned()));
+    }
+
+    /// From now on every pull says these lines once it has the manifest, each with a silence after it, and then its own.
+    pub fn script_pulls(&self, lines: Vec<(Value, Duration)>) {
+        self.host().change(|world| world.pull_script = lines);
+    }
+
+    /// Whether the container of this name runs and is listed, and every call about it gets a 404.
+    pub fn deny(&self, name: &str, denied: bool) {
+        self.host().change(|world| match denied {
+            true => world.denied.insert(name.to_owned()),
+            false => world.denied.remove(name),
+        });
+    }
+
     /// The engine's default log driver from now on.
     pub fn log_driver(&self, driver: &str) {
         self.host()

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
@@ -38,6 +39,12 @@ pub(crate) struct World {
     pub slow_removal: Duration,
     pub failing_removals: BTreeSet<String>,
     pub layer_retry_pause: Duration,
+    /// Names whose containers are listed and denied to whoever asks for them.
+    pub denied: BTreeSet<String>,
+    /// The address that stands in for Docker Hub.
+    pub hub: Option<String>,
+    /// Lines that every pull says before its own, each with the silence after it.
+    pub pull_script: Vec<(Value, Duration)>,
     /// Of containers that name none.
     pub log_driver: String,
 }
@@ -53,6 +60,9 @@ impl Host {
             slow_removal: Duration::ZERO,
             failing_removals: BTreeSet::new(),
             layer_retry_pause: LAYER_RETRY_PAUSE,
+            denied: BTreeSet::new(),
+            hub: None,
+            pull_script: Vec::new(),
             log_driver: "json-file".to_owned(),
         };
         Arc::new(Host {
@@ -97,13 +107,13 @@ impl Host {
 impl World {
     /// Docker's lookup: full id, then name, then an unambiguous prefix of an id.
     pub fn find(&self, key: &str) -> Result<&Container, Answer> {
-        if let Some(container) = self.containers.get(key) {
+        let admitted = |container: &&Container| !self.denied.contains(&container.name);
+        let by_id = self.containers.get(key);
+        let named = || self.named(key.strip_prefix('/').unwrap_or(key));
+        if let Some(container) = by_id.or_else(named).filter(admitted) {
             return Ok(container);
         }
-        if let Some(container) = self.named(key.strip_prefix('/').unwrap_or(key)) {
-            return Ok(container);
-        }
-        let mut matching = self.containers.values();
+        let mut matching = self.containers.values().filter(admitted);
         let mut matching = matching.by_ref().filter(|c| c.id.starts_with(key));
         match (matching.next(), matching.next()) {
             (Some(only), None) if !key.is_empty() => Ok(only),

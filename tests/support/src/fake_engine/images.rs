@@ -60,7 +60,7 @@ impl ImageStore {
     pub fn id_of(&self, reference: &str) -> Option<String> {
         if let Some((name, digest)) = reference.split_once('@') {
             // A tag beside the digest is for people.
-            let name = repository_of(name);
+            let name = familiar(repository_of(name));
             return self.digests.get(&format!("{name}@{digest}")).cloned();
         }
         let named = self.tags.get(&with_tag(reference));
@@ -239,8 +239,21 @@ fn refuse_while_used(
     Err(Answer::error(409, text))
 }
 
+/// The shortest spelling of a name, which is the one that Docker keeps and shows.
+pub(crate) fn familiar(name: &str) -> &str {
+    let of_hub = name.strip_prefix("index.docker.io/");
+    let Some(path) = of_hub.or_else(|| name.strip_prefix("docker.io/")) else {
+        return name;
+    };
+    match path.strip_prefix("library/") {
+        Some(official) if !official.contains('/') => official,
+        _ => path,
+    }
+}
+
 /// The reference with the tag that Docker assumes; digests and ids stay as they are.
 pub(crate) fn with_tag(reference: &str) -> String {
+    let reference = familiar(reference);
     let last = reference.rsplit('/').next().unwrap_or(reference);
     if last.contains(':') || last.contains('@') {
         return reference.to_owned();

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::acts::Acted;
 use super::host::Host;
-use super::images::{Image, sha256_hex};
+use super::images::{Image, familiar, sha256_hex};
 use super::message::{Answer, Request};
 use super::registry_client::{Credentials, Refusal, RegistryClient};
 
@@ -51,7 +51,12 @@ impl Host {
         credentials: Credentials,
         mut teller: Teller,
     ) {
-        let mut client = RegistryClient::new(&wanted.host, &wanted.path, credentials);
+        let hub = self.world().hub.clone();
+        let host = match hub {
+            Some(hub) if wanted.host == HUB => hub,
+            _ => wanted.host.clone(),
+        };
+        let mut client = RegistryClient::new(&host, &wanted.path, credentials);
         let pulled = match wanted.tag.clone() {
             Some(tag) => self.pull_tag(&mut client, &wanted, &tag, &mut teller).await,
             // An engine pulls every tag then. Nobody here may ask for that.
@@ -78,6 +83,11 @@ impl Host {
         teller
             .tell(json!({ "status": format!("Pulling from {}", wanted.path), "id": tag }))
             .await;
+        let script = self.world().pull_script.clone();
+        for (line, silence) in script {
+            teller.tell(line).await;
+            tokio::time::sleep(silence).await;
+        }
         let manifest = own_manifest(client, parsed(&top)?).await?;
         let config = text(&manifest["config"]["digest"]);
         let known = self.world().images.by_id.contains_key(&config);
@@ -234,9 +244,13 @@ impl Wanted {
             }
             name = &name[..last + colon];
         }
+        let (name, official) = (familiar(name), !familiar(name).contains('/'));
         let (host, path) = match name.split_once('/') {
-            Some((host, path)) if host.contains(['.', ':']) || host == "localhost" => (host, path),
-            _ => (HUB, name),
+            Some((host, path)) if host.contains(['.', ':']) || host == "localhost" => {
+                (host, path.to_owned())
+            }
+            _ if official => (HUB, format!("library/{name}")),
+            _ => (HUB, name.to_owned()),
         };
         if path.is_empty() || path.chars().any(|c| c.is_ascii_uppercase()) {
             let text = "invalid reference format: repository name must be lowercase";
@@ -245,7 +259,7 @@ impl Wanted {
         Ok(Wanted {
             repository: name.to_owned(),
             host: host.to_owned(),
-            path: path.to_owned(),
+            path,
             tag: Some(tag).filter(|tag| !tag.is_empty()),
         })
     }
