@@ -50,7 +50,7 @@ fn every_line_of_the_page_has_its_test_and_every_test_its_line() {
         ["pipeline.rs", "images.rs", "host.rs"].map(|file| format!("tests/it/moving/{file}"));
     let here: BTreeSet<_> = here.iter().flat_map(|file| tests_in(file)).collect();
     // What `check` tells is tested beside the other commands, and beside the reader of the file.
-    let of_check = ["tests/it/command_line.rs", "src/settings/env_file.rs"].map(tests_in);
+    let of_check = ["tests/it/command_line.rs", "src/settings/env_file/tests.rs"].map(tests_in);
     let elsewhere = of_check.iter().flat_map(|tests| named.intersection(tests));
     let elsewhere: BTreeSet<_> = elsewhere.cloned().collect();
     assert_eq!(named, here.union(&elsewhere).cloned().collect());
