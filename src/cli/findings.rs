@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::audit::{Occupancy, TrailError, examine};
 use crate::credentials::{HELPER_DEADLINE, Lookup, RegistryCredentials};
 use crate::engine::{Engine, EngineError};
-use crate::operation::{bind_source, read_env_file};
+use crate::operation::{EnvFileFault, bind_source, env_file_is_guarded, not_apart, read_env_file};
 use crate::settings::Settings;
 
 /// The most that fetching the key set may take.
@@ -36,8 +36,15 @@ pub(super) async fn inspect(settings: &Settings) -> Findings {
     let mut found = Findings::default();
     found.take(runtime_env(settings).await);
     let runtime = &settings.runtime;
-    found.take(bind_source("AUDIT_EVENTS_PATH", &runtime.audit_events).await);
-    found.take(bind_source("SNAPSHOTS_PATH", &runtime.snapshots).await);
+    guarded(&runtime.env_file, &mut found).await;
+    for bind in &settings.host_paths.binds {
+        found.take(bind_source(bind.name, &bind.path).await);
+    }
+    let overlaps = not_apart(&settings.host_paths).await;
+    let overlaps = overlaps.iter();
+    found
+        .problems
+        .extend(overlaps.map(|overlap| format!("{} {overlap}", overlap.bind.name)));
     engine(settings, &mut found).await;
     registry(settings, &mut found).await;
     if let Some(keys) = settings.access.try_keys(KEYS_DEADLINE).await {
@@ -69,6 +76,20 @@ async fn runtime_env(settings: &Settings) -> Result<(), String> {
         .allowed_planes
         .check(plane)
         .map_err(|error| error.to_string())
+}
+
+/// That the file is there, the reading of it has told.
+async fn guarded(env_file: &Path, found: &mut Findings) {
+    match env_file_is_guarded(env_file).await {
+        Ok(()) | Err(EnvFileFault::Unreadable(..) | EnvFileFault::NotAFile(_)) => {}
+        // Root runs the check for somebody else, whose file it may be.
+        Err(fault @ EnvFileFault::Owner(..)) if rustix::process::geteuid().is_root() => {
+            found
+                .notes
+                .push(format!("{fault}, unless that is the agent's own user"));
+        }
+        Err(fault) => found.problems.push(fault.to_string()),
+    }
 }
 
 async fn engine(settings: &Settings, found: &mut Findings) {

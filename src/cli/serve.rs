@@ -18,7 +18,7 @@ use crate::domain::Environment;
 use crate::engine::Engine;
 use crate::exit::Exit;
 use crate::logging;
-use crate::operation::{OperationDeps, record_interrupted};
+use crate::operation::{OperationDeps, env_file_is_guarded, not_apart, record_interrupted};
 use crate::runtime::{self, Watcher};
 use crate::settings::Settings;
 use crate::systemd::{self, Heartbeat};
@@ -59,6 +59,7 @@ async fn serve(settings: Settings) -> Result<Exit, Exit> {
         Exit::Failed
     })?;
     log_access_checks(&settings);
+    log_host_files(&settings).await;
     let access = start_access(&settings);
     let (agent, dead) = start_agent(&settings, &trail, &opened, fingerprinter).await;
     let answer_within = settings.operation.budget + ANSWER_SLACK;
@@ -138,6 +139,7 @@ async fn start_agent(
         engine,
         runtime: settings.runtime.clone(),
         limits: settings.operation.clone(),
+        host_paths: settings.host_paths.clone(),
         docker_config: settings.engine.docker_config.clone(),
         trail: trail.clone(),
         settings_fingerprint: fingerprinter
@@ -238,6 +240,16 @@ fn open_trail(settings: &Settings) -> Result<(Trail, Opened, Fingerprinter), Exi
         trail.head()
     );
     Ok((trail, opened, fingerprinter))
+}
+
+/// What is wrong on the disk refuses deploys and not the agent, which must answer and stop.
+async fn log_host_files(settings: &Settings) {
+    for overlap in not_apart(&settings.host_paths).await {
+        log::error!("deploys are refused: {} {overlap}", overlap.bind.name);
+    }
+    if let Err(fault) = env_file_is_guarded(&settings.runtime.env_file).await {
+        log::error!("deploys are refused: {fault}");
+    }
 }
 
 fn log_access_checks(settings: &Settings) {

@@ -3,11 +3,13 @@
 mod container_name;
 mod environment;
 mod execution_plane;
+mod host_paths;
 mod image;
 mod runtime_env;
 
 pub use container_name::{ContainerName, ContainerNameError};
 pub use environment::{Environment, UnknownEnvironment};
 pub use execution_plane::{AllowedPlanes, PlaneError};
+pub use host_paths::{HostPaths, NamedPath, Overlap, Protected, Relation};
 pub use image::{ImageError, ImageReference, Repository, RepositoryError, Tag};
 pub use runtime_env::{RuntimeEnv, RuntimeEnvError};
