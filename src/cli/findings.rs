@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
+use super::container_lock::{LockHolder, lock_holder};
 use crate::audit::{Occupancy, TrailError, examine};
 use crate::credentials::{HELPER_DEADLINE, Lookup, RegistryCredentials};
 use crate::engine::{Engine, EngineError};
@@ -56,7 +57,10 @@ pub(super) async fn inspect(settings: &Settings) -> Findings {
         }
     }
     let occupancy = state_directory(settings, &mut found);
-    found.take(port(settings, occupancy));
+    let running = !matches!(occupancy, Some(Occupancy::Free | Occupancy::Missing));
+    let holder = lock_holder(&settings.runtime.container_name);
+    found.take(container_lock(settings, running, holder));
+    found.take(port(settings, running, holder));
     found
 }
 
@@ -185,15 +189,37 @@ fn state_directory(settings: &Settings, found: &mut Findings) -> Option<Occupanc
     }
 }
 
+/// Whose state directory is in use runs, and then the lock is its own.
+fn container_lock(
+    settings: &Settings,
+    running: bool,
+    holder: Option<LockHolder>,
+) -> Result<(), String> {
+    let name = &settings.runtime.container_name;
+    match holder {
+        Some(holder @ (LockHolder::Process { .. } | LockHolder::Unknown)) if !running => {
+            Err(format!(
+                "CONTAINER_NAME {name}: an agent with another state directory has this container: {holder}"
+            ))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// Asks whether somebody listens, and never listens itself: an agent that starts at this moment would find it taken.
-fn port(settings: &Settings, occupancy: Option<Occupancy>) -> Result<(), String> {
+fn port(settings: &Settings, running: bool, holder: Option<LockHolder>) -> Result<(), String> {
     let port = settings.port;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     match TcpStream::connect_timeout(&address, PORT_DEADLINE) {
         Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => Ok(()),
         // Whose directory is in use runs, and then the port is its own.
-        _ if !matches!(occupancy, Some(Occupancy::Free | Occupancy::Missing)) => {
+        _ if running => {
             println!("port {port}: in use by the agent that runs");
+            Ok(())
+        }
+        // The socket unit has both, the lock and the port.
+        _ if holder == Some(LockHolder::ServiceManager) => {
+            println!("port {port}: held by systemd for the agent");
             Ok(())
         }
         Ok(_) | Err(_) => Err(format!(
