@@ -1,6 +1,7 @@
 //! The command line: one file a command, each with its arguments and its `run`.
 
 mod check;
+mod container_lock;
 mod findings;
 mod hash_secret;
 mod history;
@@ -9,6 +10,7 @@ mod process_limits;
 mod prune;
 mod serve;
 mod signals;
+mod sockets;
 mod source;
 mod verify;
 

@@ -1,7 +1,11 @@
-//! What systemd is told: READY, STATUS, WATCHDOG, STOPPING. Without systemd nothing is sent.
+//! What systemd hands over, LISTEN_FDS, and what it is told: READY, STATUS, WATCHDOG, STOPPING. Without systemd
+//! nothing comes and nothing is sent.
 
+use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
+use listenfd::ListenFd;
 use sd_notify::NotifyState;
 use tokio::sync::watch;
 
@@ -14,6 +18,35 @@ const BEATS_PER_TIMEOUT: u32 = 4;
 /// How often a drain asks for more time, and for how much.
 const EXTENSION_INTERVAL: Duration = Duration::from_secs(5);
 const EXTENSION_MICROSECONDS: u32 = 15_000_000;
+
+/// A socket that a socket unit holds, and gives to each process of its service in turn.
+#[derive(Debug)]
+pub enum HandedOver {
+    /// A TCP socket, whatever its address.
+    Tcp(TcpListener),
+    /// A unix stream socket.
+    Unix(UnixListener),
+    /// Something else.
+    Other,
+}
+
+/// Takes what is handed over to this process, each thing once. Call it while there is one thread: the variables that
+/// tell of it are removed, so that no child believes them.
+#[must_use]
+pub fn handed_over() -> Vec<HandedOver> {
+    let mut handed = ListenFd::from_env();
+    let count = handed.len();
+    let each = |index| {
+        if let Ok(Some(listener)) = handed.take_tcp_listener(index) {
+            HandedOver::Tcp(listener)
+        } else if let Ok(Some(listener)) = handed.take_unix_listener(index) {
+            HandedOver::Unix(listener)
+        } else {
+            HandedOver::Other
+        }
+    };
+    (0..count).map(each).collect()
+}
 
 /// Feeds systemd's watchdog. Only the actor's own loop holds one.
 #[derive(Clone, Debug)]

@@ -4,10 +4,11 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
+use super::container_lock::{LockHolder, lock_holder};
 use crate::audit::{Occupancy, TrailError, examine};
 use crate::credentials::{HELPER_DEADLINE, Lookup, RegistryCredentials};
 use crate::engine::{Engine, EngineError};
-use crate::operation::{bind_source, read_env_file};
+use crate::operation::{EnvFileFault, bind_source, env_file_is_guarded, not_apart, read_env_file};
 use crate::settings::Settings;
 
 /// The most that fetching the key set may take.
@@ -36,8 +37,15 @@ pub(super) async fn inspect(settings: &Settings) -> Findings {
     let mut found = Findings::default();
     found.take(runtime_env(settings).await);
     let runtime = &settings.runtime;
-    found.take(bind_source("AUDIT_EVENTS_PATH", &runtime.audit_events).await);
-    found.take(bind_source("SNAPSHOTS_PATH", &runtime.snapshots).await);
+    guarded(&runtime.env_file, &mut found).await;
+    for bind in &settings.host_paths.binds {
+        found.take(bind_source(bind.name, &bind.path).await);
+    }
+    let overlaps = not_apart(&settings.host_paths).await;
+    let overlaps = overlaps.iter();
+    found
+        .problems
+        .extend(overlaps.map(|overlap| format!("{} {overlap}", overlap.bind.name)));
     engine(settings, &mut found).await;
     registry(settings, &mut found).await;
     if let Some(keys) = settings.access.try_keys(KEYS_DEADLINE).await {
@@ -49,7 +57,10 @@ pub(super) async fn inspect(settings: &Settings) -> Findings {
         }
     }
     let occupancy = state_directory(settings, &mut found);
-    found.take(port(settings, occupancy));
+    let running = !matches!(occupancy, Some(Occupancy::Free | Occupancy::Missing));
+    let holder = lock_holder(&settings.runtime.container_name);
+    found.take(container_lock(settings, running, holder));
+    found.take(port(settings, running, holder));
     found
 }
 
@@ -69,6 +80,20 @@ async fn runtime_env(settings: &Settings) -> Result<(), String> {
         .allowed_planes
         .check(plane)
         .map_err(|error| error.to_string())
+}
+
+/// That the file is there, the reading of it has told.
+async fn guarded(env_file: &Path, found: &mut Findings) {
+    match env_file_is_guarded(env_file).await {
+        Ok(()) | Err(EnvFileFault::Unreadable(..) | EnvFileFault::NotAFile(_)) => {}
+        // Root runs the check for somebody else, whose file it may be.
+        Err(fault @ EnvFileFault::Owner(..)) if rustix::process::geteuid().is_root() => {
+            found
+                .notes
+                .push(format!("{fault}, unless that is the agent's own user"));
+        }
+        Err(fault) => found.problems.push(fault.to_string()),
+    }
 }
 
 async fn engine(settings: &Settings, found: &mut Findings) {
@@ -164,15 +189,37 @@ fn state_directory(settings: &Settings, found: &mut Findings) -> Option<Occupanc
     }
 }
 
+/// Whose state directory is in use runs, and then the lock is its own.
+fn container_lock(
+    settings: &Settings,
+    running: bool,
+    holder: Option<LockHolder>,
+) -> Result<(), String> {
+    let name = &settings.runtime.container_name;
+    match holder {
+        Some(holder @ (LockHolder::Process { .. } | LockHolder::Unknown)) if !running => {
+            Err(format!(
+                "CONTAINER_NAME {name}: an agent with another state directory has this container: {holder}"
+            ))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// Asks whether somebody listens, and never listens itself: an agent that starts at this moment would find it taken.
-fn port(settings: &Settings, occupancy: Option<Occupancy>) -> Result<(), String> {
+fn port(settings: &Settings, running: bool, holder: Option<LockHolder>) -> Result<(), String> {
     let port = settings.port;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     match TcpStream::connect_timeout(&address, PORT_DEADLINE) {
         Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => Ok(()),
         // Whose directory is in use runs, and then the port is its own.
-        _ if !matches!(occupancy, Some(Occupancy::Free | Occupancy::Missing)) => {
+        _ if running => {
             println!("port {port}: in use by the agent that runs");
+            Ok(())
+        }
+        // The socket unit has both, the lock and the port.
+        _ if holder == Some(LockHolder::ServiceManager) => {
+            println!("port {port}: held by systemd for the agent");
             Ok(())
         }
         Ok(_) | Err(_) => Err(format!(

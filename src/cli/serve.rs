@@ -1,6 +1,5 @@
 //! `deploy-agent serve`: puts the parts together, owns the signals, drains, and says how it ended.
 
-use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -8,6 +7,7 @@ use tokio::task::JoinHandle;
 
 use super::process_limits;
 use super::signals::Signals;
+use super::sockets::Sockets;
 use super::source::SettingsSource;
 use crate::access::{Access, AccessSettings, run_key_refresher};
 use crate::agent::Agent;
@@ -18,10 +18,10 @@ use crate::domain::Environment;
 use crate::engine::Engine;
 use crate::exit::Exit;
 use crate::logging;
-use crate::operation::{OperationDeps, record_interrupted};
+use crate::operation::{OperationDeps, env_file_is_guarded, not_apart, record_interrupted};
 use crate::runtime::{self, Watcher};
 use crate::settings::Settings;
-use crate::systemd::{self, Heartbeat};
+use crate::systemd::{self, HandedOver, Heartbeat};
 
 /// Past the budget, for writing answers to clients that read slowly.
 const ANSWER_SLACK: Duration = Duration::from_secs(5);
@@ -30,6 +30,8 @@ const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
 /// Runs until SIGTERM, SIGINT, or until a part of it dies.
 pub(super) fn run(source: &SettingsSource) -> Exit {
+    // While there is one thread.
+    let handed_over = systemd::handed_over();
     let settings = source.settings();
     // What the settings ask to be logged counts from the first line on; without any, the process's own RUST_LOG.
     logging::start(match &settings {
@@ -47,18 +49,20 @@ pub(super) fn run(source: &SettingsSource) -> Exit {
     };
     process_limits::disable_core_dumps();
     process_limits::raise_descriptor_limit();
-    let (Ok(exit) | Err(exit)) = actix::System::new().block_on(serve(settings));
+    let (Ok(exit) | Err(exit)) = actix::System::new().block_on(serve(settings, handed_over));
     exit
 }
 
-async fn serve(settings: Settings) -> Result<Exit, Exit> {
+async fn serve(settings: Settings, handed_over: Vec<HandedOver>) -> Result<Exit, Exit> {
+    let mut sockets = Sockets::open(handed_over, &settings)?;
     let (trail, opened, fingerprinter) = open_trail(&settings)?;
-    let listener = listen(settings.port)?;
+    let listener = sockets.listener(settings.port)?;
     let signals = Signals::receive().map_err(|error| {
         log::error!("signals cannot be received: {error}");
         Exit::Failed
     })?;
     log_access_checks(&settings);
+    log_host_files(&settings).await;
     let access = start_access(&settings);
     let (agent, dead) = start_agent(&settings, &trail, &opened, fingerprinter).await;
     let answer_within = settings.operation.budget + ANSWER_SLACK;
@@ -89,15 +93,9 @@ async fn serve(settings: Settings) -> Result<Exit, Exit> {
         .ok();
     record_end(&trail, reason).await;
     trail.close().await;
+    drop(sockets);
     log::info!("ended");
     Ok(exit)
-}
-
-fn listen(port: u16) -> Result<TcpListener, Exit> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|error| {
-        log::error!("127.0.0.1:{port} cannot be listened on: {error}");
-        Exit::Failed
-    })
 }
 
 /// The access checks, and the task that keeps their key set fresh.
@@ -138,6 +136,7 @@ async fn start_agent(
         engine,
         runtime: settings.runtime.clone(),
         limits: settings.operation.clone(),
+        host_paths: settings.host_paths.clone(),
         docker_config: settings.engine.docker_config.clone(),
         trail: trail.clone(),
         settings_fingerprint: fingerprinter
@@ -236,6 +235,16 @@ fn open_trail(settings: &Settings) -> Result<(Trail, Opened, Fingerprinter), Exi
         trail.head()
     );
     Ok((trail, opened, fingerprinter))
+}
+
+/// What is wrong on the disk refuses deploys and not the agent, which must answer and stop.
+async fn log_host_files(settings: &Settings) {
+    for overlap in not_apart(&settings.host_paths).await {
+        log::error!("deploys are refused: {} {overlap}", overlap.bind.name);
+    }
+    if let Err(fault) = env_file_is_guarded(&settings.runtime.env_file).await {
+        log::error!("deploys are refused: {fault}");
+    }
 }
 
 fn log_access_checks(settings: &Settings) {

@@ -31,6 +31,15 @@ impl Environment {
         }
     }
 
+    /// The one that this one is kept apart from.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Dev => Self::Prod,
+            Self::Prod => Self::Dev,
+        }
+    }
+
     /// The port the contract gives this environment's agent.
     #[must_use]
     pub const fn default_port(self) -> u16 {

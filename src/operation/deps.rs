@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::request::Request;
 use crate::audit::{Fingerprinter, Trail};
-use crate::domain::Environment;
+use crate::domain::{Environment, HostPaths};
 use crate::engine::Engine;
 use crate::runtime::{Activity, WatcherHandle};
 use crate::settings::{OperationSettings, RuntimeSettings};
@@ -22,6 +22,8 @@ pub struct OperationDeps {
     pub runtime: RuntimeSettings,
     /// Budget, grace, confirmation, immutability of tags.
     pub limits: OperationSettings,
+    /// What the binds must be apart from.
+    pub host_paths: HostPaths,
     /// Directory of Docker's `config.json`.
     pub docker_config: Option<PathBuf>,
     /// The audit trail.

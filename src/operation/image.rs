@@ -2,6 +2,7 @@
 
 use super::deps::OperationDeps;
 use super::failure::StepError;
+use super::paths::still_apart;
 use crate::audit::LedgerEntry;
 use crate::domain::Environment;
 use crate::engine::{Holder, Platform, PulledImage};
@@ -20,6 +21,8 @@ pub(super) async fn verify(
         )));
     }
     immutable(deps, pulled)?;
+    // A pull takes long.
+    still_apart(deps).await?;
     Ok(deps.engine.holder().await?)
 }
 

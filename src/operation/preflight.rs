@@ -7,6 +7,7 @@ use tokio::io::AsyncReadExt;
 
 use super::deps::OperationDeps;
 use super::failure::StepError;
+use super::paths::still_apart;
 use crate::domain::RuntimeEnv;
 use crate::engine::EngineInfo;
 
@@ -43,12 +44,7 @@ async fn host(deps: &OperationDeps) -> Result<RuntimeEnv, StepError> {
         .allowed_planes
         .check(plane)
         .map_err(|error| StepError::Host(error.to_string()))?;
-    for (variable, path) in [
-        ("AUDIT_EVENTS_PATH", &deps.runtime.audit_events),
-        ("SNAPSHOTS_PATH", &deps.runtime.snapshots),
-    ] {
-        bind_source(variable, path).await.map_err(StepError::Host)?;
-    }
+    still_apart(deps).await?;
     Ok(environment)
 }
 
@@ -78,16 +74,4 @@ pub async fn read_env_file(path: &Path) -> Result<RuntimeEnv, String> {
         return Err(named(&"is larger than 1 MiB"));
     }
     RuntimeEnv::parse(&bytes).map_err(|error| named(&error))
-}
-
-/// Checks one bind source.
-///
-/// # Errors
-/// A sentence that names the variable and the directory.
-pub async fn bind_source(variable: &str, path: &Path) -> Result<(), String> {
-    match tokio::fs::metadata(path).await {
-        Ok(meta) if meta.is_dir() => Ok(()),
-        Ok(_) => Err(format!("{variable} {} is not a directory", path.display())),
-        Err(error) => Err(format!("{variable} {}: {error}", path.display())),
-    }
 }

@@ -39,6 +39,8 @@ impl Settings {
             status_max_age,
             queue_capacity,
             state_directory,
+            // Made of the others.
+            host_paths: _,
             log_filter,
         } = self;
         let mut lines = vec![

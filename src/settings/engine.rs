@@ -1,12 +1,15 @@
 //! Where the engine is, and what it takes to reach it.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::reader::{Reader, absolute};
 
 /// What an address of the engine may begin with.
 const SCHEMES: [&str; 4] = ["unix://", "tcp://", "http://", "https://"];
+
+/// Where Docker listens unless told otherwise.
+const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
 
 /// Docker client settings.
 #[derive(Debug, Clone, Default)]
@@ -56,6 +59,13 @@ impl fmt::Debug for EngineAddress {
 }
 
 impl EngineSettings {
+    /// The engine's socket: where Docker has it unless `DOCKER_HOST` names another, also beside an engine elsewhere.
+    pub(super) fn socket(&self) -> &Path {
+        let address = self.docker_host.as_ref().map(|address| address.0.as_str());
+        let path = address.and_then(|address| address.strip_prefix("unix://"));
+        Path::new(path.unwrap_or(DEFAULT_SOCKET))
+    }
+
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
         let home = reader.text("HOME").and_then(|home| absolute(&home).ok());
         let docker_config = reader

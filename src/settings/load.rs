@@ -9,11 +9,12 @@ use super::engine::EngineSettings;
 use super::env_file::{self, CommentEscape};
 use super::names;
 use super::operation::OperationSettings;
+use super::paths;
 use super::problem::{Problem, SettingsError};
 use super::reader::Reader;
 use super::runtime::RuntimeSettings;
 use crate::access::AccessSettings;
-use crate::domain::Environment;
+use crate::domain::{Environment, HostPaths};
 
 /// Variables of the process that count where the settings file does not set them.
 const PROCESS_FALLBACKS: [&str; 5] = [
@@ -45,6 +46,8 @@ pub struct Settings {
     pub queue_capacity: usize,
     /// Directory of the audit trail, its key and its lock.
     pub state_directory: PathBuf,
+    /// What the binds must be apart from, as it is written.
+    pub host_paths: HostPaths,
     /// `RUST_LOG`: what is logged; none means `info`.
     pub log_filter: Option<String>,
 }
@@ -75,7 +78,8 @@ impl Settings {
                 variables.insert(name.to_owned(), value);
             }
         }
-        Self::with_problems(variables, problems)
+        let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        Self::with_problems(variables, problems, Some(&absolute))
     }
 
     /// Reads the process's environment.
@@ -95,13 +99,14 @@ impl Settings {
     /// # Errors
     /// Every problem of its variables.
     pub fn from_variables(variables: HashMap<String, String>) -> Result<Self, SettingsError> {
-        Self::with_problems(variables, Vec::new())
+        Self::with_problems(variables, Vec::new(), None)
     }
 
     /// The same, with the problems that their source has already.
     fn with_problems(
         mut variables: HashMap<String, String>,
         mut problems: Vec<Problem>,
+        file: Option<&Path>,
     ) -> Result<Self, SettingsError> {
         problems.extend(misspelled(&variables));
         // The library takes names in any case; two that differ in it would win or lose by chance.
@@ -115,7 +120,7 @@ impl Settings {
             }])
         })?;
         let mut reader = Reader::new(&built, problems);
-        let settings = Self::read(&mut reader);
+        let settings = Self::read(&mut reader, file);
         match settings {
             Some(settings) if reader.problems.is_empty() => Ok(settings),
             _ => Err(SettingsError(reader.problems)),
@@ -123,11 +128,11 @@ impl Settings {
     }
 
     /// Reads every variable, also behind one that is missing or wrong: an operator fixes them all in one go.
-    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+    fn read(reader: &mut Reader<'_>, file: Option<&Path>) -> Option<Self> {
         let environment = reader.required("ENVIRONMENT", str::parse::<Environment>);
         // Defaults must come from somewhere until the problem of ENVIRONMENT is told.
         let assumed = environment.unwrap_or(Environment::Prod);
-        let root = PathBuf::from(format!("/opt/dreichor/{assumed}"));
+        let root = Path::new(paths::ENVIRONMENTS).join(assumed.as_str());
         let runtime = RuntimeSettings::read(reader, environment, &root);
         let access = access::read(reader);
         let operation = OperationSettings::read(reader);
@@ -142,16 +147,26 @@ impl Settings {
         let status_max_age = reader.seconds("STATUS_MAX_AGE_SECONDS", 15, 2..=3600);
         let queue_capacity = reader.number("QUEUE_CAPACITY", 4, 0..=64);
         let state_directory = reader.path("STATE_DIRECTORY", root.join("deploy-agent/state"));
+        let (environment, runtime) = (environment?, runtime?);
+        let host_paths = paths::read(
+            reader,
+            environment,
+            &runtime,
+            &engine,
+            &state_directory,
+            file,
+        );
         Some(Self {
-            environment: environment?,
+            environment,
             port: u16::try_from(port).ok()?,
             access,
-            runtime: runtime?,
+            runtime,
             engine,
             operation,
             status_max_age,
             queue_capacity: usize::try_from(queue_capacity).ok()?,
             state_directory,
+            host_paths,
             log_filter: reader.text("RUST_LOG"),
         })
     }

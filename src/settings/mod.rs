@@ -11,6 +11,7 @@ pub mod env_file;
 mod load;
 pub mod names;
 mod operation;
+mod paths;
 mod problem;
 mod reader;
 mod runtime;

@@ -86,7 +86,8 @@ impl RuntimeSettings {
                 None
             }
         };
-        let (audit_events, snapshots) = binds(reader);
+        let audit_events = reader.required("AUDIT_EVENTS_PATH", absolute);
+        let snapshots = reader.required("SNAPSHOTS_PATH", absolute);
         let allowed_planes = reader.required("ALLOW_EXECUTION_PLANE", AllowedPlanes::parse);
         let default = Repository::parse(DEFAULT_REPOSITORY)
             .expect("the default repository is valid: a test parses it");
@@ -116,21 +117,6 @@ impl RuntimeSettings {
             limits,
         })
     }
-}
-
-/// The two directories of the host, which must not be one.
-fn binds(reader: &mut Reader<'_>) -> (Option<PathBuf>, Option<PathBuf>) {
-    let audit_events = reader.required("AUDIT_EVENTS_PATH", absolute);
-    let snapshots = reader.required("SNAPSHOTS_PATH", absolute);
-    if let (Some(one), Some(other)) = (&audit_events, &snapshots)
-        && one == other
-    {
-        reader.problem(
-            "SNAPSHOTS_PATH",
-            "must not be the directory of AUDIT_EVENTS_PATH",
-        );
-    }
-    (audit_events, snapshots)
 }
 
 /// Docker's own modes, or the name of a network. Another container's network would tie the runtime to it.

@@ -9,8 +9,8 @@ fn variables(extra: &[(&str, &str)]) -> HashMap<String, String> {
     let base = [
         ("ENVIRONMENT", "dev"),
         ("CONTAINER_NAME", "dreichor-runtime-dev"),
-        ("AUDIT_EVENTS_PATH", "/usr"),
-        ("SNAPSHOTS_PATH", "/etc"),
+        ("AUDIT_EVENTS_PATH", "/srv/audit"),
+        ("SNAPSHOTS_PATH", "/srv/snapshots"),
         ("ALLOW_EXECUTION_PLANE", "paper"),
     ];
     base.iter()
@@ -129,8 +129,54 @@ fn a_budget_that_no_deploy_could_keep_is_a_problem() {
 }
 
 #[test]
-fn one_directory_for_both_binds_is_a_problem() {
-    assert_eq!(problems(&[("SNAPSHOTS_PATH", "/usr")]), ["SNAPSHOTS_PATH"]);
+fn binds_that_reach_each_other_or_what_is_not_the_runtimes_are_a_problem() {
+    for (variable, path) in [
+        ("SNAPSHOTS_PATH", "/srv/audit"),
+        ("SNAPSHOTS_PATH", "/srv/audit/below"),
+        ("SNAPSHOTS_PATH", "/srv/state"),
+        ("SNAPSHOTS_PATH", "/srv/state/below"),
+        ("SNAPSHOTS_PATH", "/srv/config"),
+        ("SNAPSHOTS_PATH", "/srv/engine"),
+        ("SNAPSHOTS_PATH", "/srv/certs"),
+        ("AUDIT_EVENTS_PATH", "/opt/dreichor/dev"),
+        ("AUDIT_EVENTS_PATH", "/opt/dreichor/dev/deploy-agent"),
+        (
+            "AUDIT_EVENTS_PATH",
+            "/opt/dreichor/prod/volumes/audit-events",
+        ),
+        ("AUDIT_EVENTS_PATH", "/etc/dreichor"),
+        ("RUNTIME_ENV_FILE", "/opt/dreichor/prod/runtime.env"),
+        ("STATE_DIRECTORY", "/opt/dreichor/prod/deploy-agent/state"),
+    ] {
+        let found = problems(&[
+            ("STATE_DIRECTORY", "/srv/state"),
+            ("DOCKER_CONFIG", "/srv/config"),
+            ("DOCKER_CERT_PATH", "/srv/certs"),
+            ("DOCKER_HOST", "unix:///srv/engine/docker.sock"),
+            (variable, path),
+        ]);
+        assert_eq!(found, [variable], "{path}");
+    }
+    let all = problems(&[("AUDIT_EVENTS_PATH", "/"), ("SNAPSHOTS_PATH", "/etc")]);
+    assert_eq!(all, ["AUDIT_EVENTS_PATH", "SNAPSHOTS_PATH"], "both at once");
+}
+
+#[test]
+fn the_file_of_the_settings_is_in_no_bind() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let inside = directory.path().display();
+    let file = directory.path().join("settings");
+    let text = format!(
+        "ENVIRONMENT=dev\nCONTAINER_NAME=runtime-dev\nALLOW_EXECUTION_PLANE=paper\nAUDIT_EVENTS_PATH={inside}\nSNAPSHOTS_PATH=/srv/x\n"
+    );
+    std::fs::write(&file, text).expect("written");
+    let said = Settings::from_file(&file)
+        .expect_err("a problem")
+        .to_string();
+    assert!(
+        said.starts_with("AUDIT_EVENTS_PATH ") && said.contains("(the agent's settings)"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -54,6 +54,7 @@ fn foreign_crates_stay_in_their_rooms() {
             &["actor.rs", "agent.rs", "serve.rs", "cli/serve.rs"],
         ),
         ("sd_notify::", &["systemd.rs"]),
+        ("listenfd::", &["systemd.rs"]),
         ("clap::", &["cli.rs", "cli/", "main.rs"]),
         ("jsonwebtoken::", &["access/"]),
     ] {

@@ -18,6 +18,7 @@ mod faults;
 mod fuzz_corpus;
 mod harness;
 mod heartbeat;
+mod host_bounds;
 mod host_files;
 mod hostile_http;
 mod http_codes;

@@ -7,6 +7,7 @@ mod message;
 mod private_engine;
 
 use std::collections::HashMap;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -191,7 +192,10 @@ impl World {
     }
 
     pub fn write_runtime_env(&self, text: &str) {
-        std::fs::write(self.path("runtime.env"), text).expect("written");
+        let path = self.path("runtime.env");
+        std::fs::write(&path, text).expect("written");
+        // Whatever the umask of whoever runs the tests.
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).expect("set");
     }
 
     /// Writes the settings as the unit's environment file.
