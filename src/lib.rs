@@ -17,6 +17,9 @@
 //!
 //! Read [`operation`] first, then [`engine`], then [`actor`]; [`audit`] and [`access`] stand on their own.
 //!
+//! Words: a request is *denied* when the access check fails, and *rejected* when anything else keeps it from becoming an
+//! operation; an operation *fails* at a step; the engine *refuses* a call.
+//!
 //! A deploy, from the request to the answer:
 //!
 //! ```text

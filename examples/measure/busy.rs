@@ -12,7 +12,7 @@ use crate::process::{self, CoreWait};
 use crate::server::{Server, status_request};
 
 /// Between two requests.
-const PACE: Duration = Duration::from_millis(1);
+const INTERVAL: Duration = Duration::from_millis(1);
 /// About that of the agent's answer.
 const STATUS_SIZE: usize = 190;
 /// How long the delays of an idle server are taken before each deploy.
@@ -139,7 +139,7 @@ impl Delays {
     }
 }
 
-/// Delays of requests that come at a steady pace to each of the servers in turn, until told to end. What the machine
+/// Delays of requests that come at a steady interval to each of the servers in turn, until told to end. What the machine
 /// adds strikes all of them alike. The client goes before everything else, so that its own lateness is not theirs.
 fn paced<const N: usize>(servers: [&Server; N], goes_on: impl Fn() -> bool) -> [Delays; N] {
     process::go_first();
@@ -157,7 +157,7 @@ fn paced<const N: usize>(servers: [&Server; N], goes_on: impl Fn() -> bool) -> [
             delays
                 .own
                 .push_ms(whole.saturating_sub(wait.so_far() - before));
-            std::thread::sleep(PACE);
+            std::thread::sleep(INTERVAL);
         }
     }
     all

@@ -1,6 +1,6 @@
 //! What an operation is, the straight line of a deploy, the straight line of a stop.
 //!
-//! Read [`perform`] first: it begins, runs and ends every operation. `deploy` and `stop` show their steps by name, one
+//! Read [`perform()`] first: it begins, runs and ends every operation. `deploy` and `stop` show their steps by name, one
 //! behind the other. Every step takes the one road of `step`: it publishes what is being done, records the intent, acts
 //! under a deadline, records the outcome and tags the failure. What a step needs stands in the file of its name:
 //! `preflight`, `pull`, `image` (verify), `confirm`. No retries, no rollback, no fallback.

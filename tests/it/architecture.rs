@@ -1,4 +1,4 @@
-//! The house stands as `lib.rs` draws it: foreign crates stay in their rooms, and the files stay readable.
+//! The layers stand as `lib.rs` draws it: foreign crates stay in their folders, and the files stay readable.
 
 mod fixtures;
 mod imports;
@@ -45,8 +45,8 @@ fn users_of(word: &str) -> Vec<String> {
 }
 
 #[test]
-fn foreign_crates_stay_in_their_rooms() {
-    for (word, rooms) in [
+fn foreign_crates_stay_in_their_folders() {
+    for (word, folders) in [
         ("bollard::", &["engine/"][..]),
         ("actix_web::", &["http/"]),
         (
@@ -62,14 +62,14 @@ fn foreign_crates_stay_in_their_rooms() {
         assert!(!users.is_empty(), "{word} is used somewhere");
         for user in users {
             assert!(
-                rooms.iter().any(|room| user.starts_with(room)),
+                folders.iter().any(|room| user.starts_with(room)),
                 "{word} in {user}"
             );
         }
     }
 }
 
-/// The house, from the roof down: a row imports from the rows below it, and never from its own but for its own files.
+/// The layers, from the top down: a row imports from the rows below it, and never from its own but for its own files.
 /// The leaves, `access` and `audit`, import from the last row at most.
 const LAYERS: [&[&str]; 14] = [
     &["main"],

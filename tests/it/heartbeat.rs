@@ -8,7 +8,7 @@ use dreichor_test_support::fake_engine::Verb;
 use crate::harness::{Agent, Kind, World};
 
 /// As systemd sets it, in microseconds.
-const PATIENCE: (&str, &str) = ("WATCHDOG_USEC", "2000000");
+const WATCHDOG: (&str, &str) = ("WATCHDOG_USEC", "2000000");
 /// systemd asks for a beat within half of it.
 const HALF: Duration = Duration::from_secs(1);
 const WATCHED_FOR: Duration = Duration::from_secs(4);
@@ -55,7 +55,7 @@ fn longest_silence(socket: &UnixDatagram) -> Duration {
 fn a_watched_agent_beats_within_half_of_the_watchdogs_patience_idle_and_busy() {
     let world = World::new(Kind::Fake);
     world.push("1.0.0", &["run"]);
-    let (agent, socket) = reporting(&world, &[PATIENCE]);
+    let (agent, socket) = reporting(&world, &[WATCHDOG]);
     let idle = longest_silence(&socket);
     assert!(idle < HALF, "idle: {idle:?} without a beat");
     let fake = world.fake.as_ref().expect("a fake engine");

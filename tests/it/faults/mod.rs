@@ -137,7 +137,7 @@ pub fn at_every_call(counted: Vec<Call>, mut at: impl FnMut(Call) -> bool) {
     }
 }
 
-/// Waits until a call stands at the gate; false when the operation ends without it. Its client has bounded patience.
+/// Waits until a call stands at the gate; false when the operation ends without it. Its client waits for a bounded time.
 pub fn comes(gate: &Gate, ended: impl Fn() -> bool) -> bool {
     loop {
         let over = ended();

@@ -176,7 +176,7 @@ fn a_reason_keeps_the_ordinary_words_of_runtime_env(world: World) {
     let (registry, path) = repository.split_once('/').expect("a registry");
     let component = path.rsplit('/').next().expect("a name");
     world.write_runtime_env(&format!(
-        "EXECUTION_PLANE=paper\nDATABASE_URL={}\nHOST=127.0.0.1\nREGISTRY={registry}\nSYSTEM={path}\n\
+        "EXECUTION_PLANE=paper\nDATABASE_URL={}\nHOST=127.0.0.1\nREGISTRY={registry}\nSYSTEM=test\n\
          COMPONENT={component}\nVERSION={tag}\nSTATE=not found\n",
         world.database_url()
     ));

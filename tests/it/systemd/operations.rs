@@ -110,11 +110,11 @@ fn an_upgrade_during_a_long_deploy(host: &Host) {
     );
 }
 
-/// The unit's own patience is cut to less than the pull takes: the agent asks systemd for the rest.
+/// The unit's own timeout is cut to less than the pull takes: the agent asks systemd for the rest.
 fn a_stop_during_a_deploy(host: &Host) {
     let drop_in = format!("/run/systemd/system/{}.d", unit("prod"));
     host.ok(&format!(
-        "mkdir -p {drop_in}; printf '[Service]\\nTimeoutStopSec=2\\n' >{drop_in}/patience.conf; systemctl daemon-reload"
+        "mkdir -p {drop_in}; printf '[Service]\\nTimeoutStopSec=2\\n' >{drop_in}/timeout.conf; systemctl daemon-reload"
     ));
     let answer = meanwhile(host, "prod", "3.0.0", || {
         host.ok(&format!("systemctl stop {}", unit("prod")));

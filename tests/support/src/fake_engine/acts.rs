@@ -15,7 +15,7 @@ use super::message::{Answer, Request};
 pub(crate) type Acted = Result<Answer, Answer>;
 
 /// What the engine grants a process that got KILL before it gives up.
-const KILL_PATIENCE: Duration = Duration::from_secs(10);
+const KILL_TIMEOUT: Duration = Duration::from_secs(10);
 const DEFAULT_GRACE: i64 = 10;
 
 impl Host {
@@ -117,8 +117,8 @@ impl Host {
         });
         let (id, run) = sent?;
         if signal == 9 {
-            let patience = i64::try_from(KILL_PATIENCE.as_secs()).unwrap_or(-1);
-            self.ended_within(&id, run, patience).await;
+            let timeout = i64::try_from(KILL_TIMEOUT.as_secs()).unwrap_or(-1);
+            self.ended_within(&id, run, timeout).await;
         }
         Ok(Answer::empty(204))
     }
