@@ -20,7 +20,13 @@ pub(super) fn move_aside(
     seq: u64,
 ) -> Result<TornLineKeptAside, TrailError> {
     let path = directory.join(layout::NEWEST);
-    is_small(file, whole, &path)?;
+    let length = file
+        .metadata()
+        .map_err(|e| TrailError::io("read", &path, &e))?;
+    if length.len().saturating_sub(whole) > LARGEST {
+        let problem = "more bytes that are no record at its end than any crash leaves".to_owned();
+        return Err(TrailError::Damaged { path, problem });
+    }
     let name = (0..)
         .map(|n| layout::torn(seq, n))
         .find(|name| fs::symlink_metadata(directory.join(name)).is_err())
@@ -52,9 +58,9 @@ pub(super) fn unrecorded(directory: &Path, seq: u64) -> Result<Vec<TornLineKeptA
             }) => break,
             file => file?,
         };
-        is_small(&file, 0, &path)?;
-        let (sha256, bytes) =
-            sha256_of(file, |_| Ok(())).map_err(|e| TrailError::io("read", &path, &e))?;
+        let (sha256, bytes) = is_small(&file)
+            .and_then(|()| sha256_of(file, |_| Ok(())))
+            .map_err(|e| TrailError::io("read", &path, &e))?;
         found.push(TornLineKeptAside {
             file: name,
             bytes,
@@ -64,17 +70,12 @@ pub(super) fn unrecorded(directory: &Path, seq: u64) -> Result<Vec<TornLineKeptA
     Ok(found)
 }
 
-fn is_small(file: &File, from: u64, path: &Path) -> Result<(), TrailError> {
-    let found = file.metadata();
-    let length = found.map_err(|e| TrailError::io("read", path, &e))?.len();
-    if length.saturating_sub(from) <= LARGEST {
+/// Whether `file` could be what a crash left.
+pub(super) fn is_small(file: &File) -> io::Result<()> {
+    let length = file.metadata()?.len();
+    if length <= LARGEST {
         return Ok(());
     }
-    Err(TrailError::Damaged {
-        path: path.to_owned(),
-        problem: format!(
-            "{} bytes that are no record; no crash leaves so many",
-            length - from
-        ),
-    })
+    let message = format!("{length} bytes that are no record; no crash leaves so many");
+    Err(io::Error::new(io::ErrorKind::FileTooLarge, message))
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::hash::sha256_of;
 use super::ledger::Ledger;
+use super::quarantine::is_small;
 use super::record::{Line, Text};
 use super::regular::open_regular;
 
@@ -39,7 +40,10 @@ fn kept_aside(directory: &Path, record: &Line<'_>) -> Result<(), Unproven> {
         let what = format!("`{name}` is not the name of a file of the trail");
         return Err(Unproven::Changed(what));
     }
-    let found = open_regular(&directory.join(name)).and_then(|file| sha256_of(file, |_| Ok(())));
+    let found = open_regular(&directory.join(name)).and_then(|file| {
+        is_small(&file)?;
+        sha256_of(file, |_| Ok(()))
+    });
     let found = found.map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => Unproven::Gone(format!("{name}: {error}")),
         _ => Unproven::Changed(format!("{name}: {error}")),
