@@ -133,8 +133,10 @@ fn actor_died() -> Failure {
     let reason = "the agent failed while the operation was queued or running; the state of the runtime container is \
                   unknown, read the status";
     Failure {
+        kind: FailureKind::Panicked,
+        step: None,
+        reason: reason.to_owned(),
         state: RuntimeState::Unknown,
         unknown: true,
-        ..Failure::before_start(FailureKind::Panicked, reason)
     }
 }

@@ -2,7 +2,6 @@
 
 use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use time::OffsetDateTime;
 
@@ -10,7 +9,7 @@ use super::anchor::Anchor;
 use super::error::TrailError;
 use super::event::{Event, TornLineKeptAside, TrailContinued};
 use super::hash::sha256;
-use super::head::Head;
+use super::head::{Head, SharedHead};
 use super::log_file::{self, LogFile};
 use super::options::TrailOptions;
 use super::record::{self, Line};
@@ -20,23 +19,6 @@ use super::{files, layout, quarantine};
 
 /// After a rotation that failed, the file grows by this much before the next try.
 const RETRY_AFTER: u64 = 1024 * 1024;
-
-/// The newest durable record, shared with whoever asks.
-#[derive(Debug, Clone)]
-pub(super) struct SharedHead(Arc<Mutex<Anchor>>);
-
-impl SharedHead {
-    pub(super) fn get(&self) -> Anchor {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    fn set(&self, head: Anchor) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = head;
-    }
-}
 
 /// An event and when it was handed over.
 pub(super) type Entry = (OffsetDateTime, Event);
@@ -78,7 +60,7 @@ impl Chain {
         let (log, mut scan) = open_newest(&directory, last.as_deref(), &head)?;
         let torn = quarantine::unrecorded(&directory, scan.state.newest.seq)?;
         // An empty newest file, or none: what was finished before it is the end of the trail.
-        let after = last.filter(|_| scan.first.is_none());
+        let after = last.filter(|_| scan.first().is_none());
         if let Some(last) = &after {
             scan = scan_finished(&directory, last, last_but_one.as_deref(), &head)?;
         }
@@ -88,8 +70,8 @@ impl Chain {
             environment: options.environment.clone(),
             agent_version: options.agent_version.clone(),
             log,
-            first: scan.first.filter(|_| after.is_none()),
-            head: SharedHead(Arc::new(Mutex::new(scan.state.newest.clone()))),
+            first: scan.first().filter(|_| after.is_none()),
+            head: SharedHead::new(scan.state.newest.clone()),
             state: scan.state,
             noted: 0,
             rotate_at: options.rotate_at,

@@ -1,7 +1,8 @@
-//! The head file: how far the trail had come, so that a tail that was cut off shows.
+//! How far the trail has come: shared with whoever asks, and in the head file, so that a tail that was cut off shows.
 
 use std::io;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::anchor::Anchor;
 use super::error::TrailError;
@@ -40,5 +41,26 @@ impl Head {
     /// Notes that `newest` is durable.
     pub(super) fn write(directory: &Path, newest: &Anchor) -> Result<(), TrailError> {
         files::replace(directory, HEAD, format!("{newest}\n").as_bytes())
+    }
+}
+
+/// The newest durable record, shared with whoever asks.
+#[derive(Debug, Clone)]
+pub(super) struct SharedHead(Arc<Mutex<Anchor>>);
+
+impl SharedHead {
+    pub(super) fn new(head: Anchor) -> Self {
+        Self(Arc::new(Mutex::new(head)))
+    }
+
+    pub(super) fn get(&self) -> Anchor {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(super) fn set(&self, head: Anchor) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = head;
     }
 }

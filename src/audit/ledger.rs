@@ -96,21 +96,30 @@ impl Ledger {
     /// # Errors
     /// Says what is wrong with it, in words for a person.
     pub(super) fn load(directory: &Path, reference: &LedgerReference) -> Result<Self, String> {
-        let name = &reference.file;
-        if name.contains('/') {
-            return Err(format!("`{name}` is not the name of a ledger file"));
-        }
-        let bytes = regular::read_regular(&directory.join(name), LARGEST)
-            .map_err(|error| format!("{name}: {error}"))?;
-        if sha256(&bytes) != reference.sha256 {
-            return Err(format!("{name}: not the ledger that the trail refers to"));
-        }
-        let rows: Vec<Row> =
-            serde_json::from_slice(&bytes).map_err(|error| format!("{name}: {error}"))?;
+        let bytes = checked(directory, reference)?;
+        let rows: Vec<Row> = serde_json::from_slice(&bytes)
+            .map_err(|error| format!("{}: {error}", reference.file))?;
         Ok(Self(
             rows.into_iter()
                 .map(|row| (row.reference, row.entry))
                 .collect(),
         ))
     }
+}
+
+/// The bytes of a ledger file, if they are the ones that were written.
+///
+/// # Errors
+/// Says what is wrong with it, in words for a person.
+pub(super) fn checked(directory: &Path, reference: &LedgerReference) -> Result<Vec<u8>, String> {
+    let name = &reference.file;
+    if name.contains('/') {
+        return Err(format!("`{name}` is not the name of a ledger file"));
+    }
+    let bytes = regular::read_regular(&directory.join(name), LARGEST)
+        .map_err(|error| format!("{name}: {error}"))?;
+    if sha256(&bytes) != reference.sha256 {
+        return Err(format!("{name}: not the ledger that the trail refers to"));
+    }
+    Ok(bytes)
 }

@@ -23,8 +23,6 @@ const MAX_PROBLEMS: usize = 8;
 /// What a file of the trail was found to hold.
 pub(super) struct Scan {
     pub(super) state: State,
-    /// Sequence number of its first record.
-    pub(super) first: Option<u64>,
     /// Bytes up to the end of its last whole record.
     pub(super) whole: u64,
     /// Bytes after that.
@@ -99,7 +97,6 @@ impl Scan {
         let head = verifier.expect_head(head);
         let mut scan = Self {
             state: State::new(),
-            first: None,
             whole: 0,
             torn: 0,
             problems: Vec::new(),
@@ -116,8 +113,7 @@ impl Scan {
     }
 
     fn take(&mut self, directory: &Path, record: &Line<'_>, now: Anchor) {
-        if self.first.is_none() {
-            self.first = Some(record.seq);
+        if self.verifier.read().0 == 1 {
             self.take_sum(directory, record);
         }
         if record.event == "trail_damaged"
@@ -126,6 +122,11 @@ impl Scan {
             self.said.insert(problem.as_str().to_owned());
         }
         self.state.apply(record, now);
+    }
+
+    /// Sequence number of its first record.
+    pub(super) fn first(&self) -> Option<u64> {
+        self.verifier.read().1
     }
 
     /// The first record of a file says what everything before it amounts to.

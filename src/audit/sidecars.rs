@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use super::hash::sha256_of;
-use super::ledger::Ledger;
+use super::ledger;
 use super::quarantine::is_small;
 use super::record::{Line, Text};
 use super::regular::open_regular;
@@ -24,7 +24,7 @@ pub(super) enum Unproven {
 pub(super) fn check(directory: &Path, record: &Line<'_>) -> Result<(), Unproven> {
     match record.event.as_ref() {
         "trail_continued" => match &record.ledger {
-            Some(reference) => Ledger::load(directory, reference)
+            Some(reference) => ledger::checked(directory, reference)
                 .map(drop)
                 .map_err(Unproven::Changed),
             None => Err(Unproven::Changed("names no ledger".to_owned())),

@@ -14,10 +14,11 @@ use time::OffsetDateTime;
 use tokio::sync::oneshot;
 
 use super::anchor::Anchor;
-use super::chain::{Chain, Entry, SharedHead};
+use super::chain::{Chain, Entry};
 use super::directory;
 use super::error::TrailError;
 use super::event::{AgentStarted, Event, Rejection, TornLineKeptAside, TrailDamaged};
+use super::head::SharedHead;
 use super::ledger::LedgerEntry;
 use super::options::{Opened, Quarantined, TrailOptions};
 use super::rejections::Rejections;

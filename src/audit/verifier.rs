@@ -1,6 +1,6 @@
 //! The rules of the chain, in one place: recovery, `verify` and `history` read through them.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::anchor::Anchor;
 use super::hash::NO_RECORD;
@@ -26,9 +26,7 @@ pub(crate) struct Verifier {
     /// What came before the first file may be missing.
     partial: bool,
     /// Records that somebody noted, by sequence number: the head file, and whoever keeps anchors.
-    noted: HashMap<u64, Vec<Noted>>,
-    /// The newest of the noted.
-    newest_noted: Option<(u64, NotedBy)>,
+    noted: BTreeMap<u64, Vec<Noted>>,
     /// The oldest record that was read.
     first: Option<u64>,
     last: Anchor,
@@ -57,8 +55,7 @@ impl Verifier {
     pub(crate) fn new(partial: bool) -> Self {
         Self {
             partial,
-            noted: HashMap::new(),
-            newest_noted: None,
+            noted: BTreeMap::new(),
             first: None,
             last: Anchor::before_the_first(),
             records: 0,
@@ -104,12 +101,6 @@ impl Verifier {
             .entry(anchor.seq)
             .or_default()
             .push(Noted { hash, by });
-        if self
-            .newest_noted
-            .is_none_or(|(newest, _)| newest < anchor.seq)
-        {
-            self.newest_noted = Some((anchor.seq, by));
-        }
     }
 
     /// Says that the lines from here on are those of the file `name`.
@@ -225,24 +216,25 @@ impl Verifier {
     /// Whether the trail goes as far as it was seen to go, and back as far as it is asked for.
     pub(super) fn conclude(&self) -> Result<(), Violation> {
         let last = self.last.seq;
-        if let Some((seq, by)) = self.newest_noted.filter(|(seq, _)| *seq > last) {
-            let expected = match by {
-                NotedBy::Head => String::new(),
-                NotedBy::Caller => format!(": record {seq} is expected"),
+        if let Some((seq, noted)) = self.noted.last_key_value().filter(|(seq, _)| **seq > last) {
+            let expected = match noted.first().map(|noted| noted.by) {
+                Some(NotedBy::Caller) => format!(": record {seq} is expected"),
+                Some(NotedBy::Head) | None => String::new(),
             };
             return Err(Violation(format!(
                 "records {} to {seq} are missing at the end of the trail{expected}",
                 last + 1
             )));
         }
-        let asked = |(seq, noted): (&u64, &Vec<Noted>)| {
-            let asked = noted.iter().any(|noted| noted.by == NotedBy::Caller);
-            asked.then_some(*seq)
-        };
-        match self.noted.iter().filter_map(asked).min() {
-            Some(seq) if self.first.is_none_or(|first| seq < first) => Err(Violation(format!(
-                "record {seq} is expected and older than the oldest here"
-            ))),
+        let by_caller = |noted: &Noted| noted.by == NotedBy::Caller;
+        let mut asked = self
+            .noted
+            .iter()
+            .filter(|(_, noted)| noted.iter().any(by_caller));
+        match asked.next() {
+            Some((seq, _)) if self.first.is_none_or(|first| *seq < first) => Err(Violation(
+                format!("record {seq} is expected and older than the oldest here"),
+            )),
             _ => Ok(()),
         }
     }

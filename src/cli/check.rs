@@ -7,7 +7,7 @@ use clap::Args;
 use super::findings::{Findings, inspect};
 use super::source::SettingsSource;
 use crate::exit::Exit;
-use crate::settings::env_file::{self, CommentEscape};
+use crate::settings::env_file;
 
 /// What `check` inspects.
 #[derive(Debug, Args)]
@@ -61,11 +61,7 @@ fn print_variable(arguments: &CheckArguments, name: &str) -> Exit {
         eprintln!("--variable needs --env-file");
         return Exit::Failed;
     };
-    let read = env_file::read(path).map_err(|error| error.to_string());
-    let found = read.and_then(|bytes| {
-        env_file::parse(&bytes, CommentEscape::EndsWithLine).map_err(|line| line.to_string())
-    });
-    match found {
+    match env_file::load(path) {
         Ok(found) => {
             if let Some(value) = found.variables.get(name) {
                 println!("{value}");

@@ -110,19 +110,22 @@ impl HostPaths {
     pub fn overlaps(&self) -> Vec<Overlap> {
         let mut found = Vec::new();
         for (index, bind) in self.binds.iter().enumerate() {
-            let earlier = self.binds[..index].iter().map(|other| (other, true));
-            let protected = self.protected.iter();
-            let protected = protected.map(|other| (&other.named, other.with_all_below));
-            let first = earlier
-                .chain(protected)
-                .find_map(|(other, with_all_below)| {
-                    let relation = relation(&bind.path, &other.path)?;
-                    let counts = relation != Relation::LiesIn || with_all_below;
-                    counts.then(|| bind.overlap(relation, other))
-                });
+            let first = self.others(index).find_map(|(other, with_all_below)| {
+                let relation = relation(&bind.path, &other.path)?;
+                let counts = relation != Relation::LiesIn || with_all_below;
+                counts.then(|| bind.overlap(relation, other))
+            });
             found.extend(first);
         }
         found
+    }
+
+    /// What the bind source of this index must be apart from, the earlier ones among it; and for each whether what lies
+    /// below counts too.
+    pub fn others(&self, index: usize) -> impl Iterator<Item = (&NamedPath, bool)> {
+        let earlier = self.binds[..index].iter().map(|other| (other, true));
+        let protected = self.protected.iter();
+        earlier.chain(protected.map(|other| (&other.named, other.with_all_below)))
     }
 }
 

@@ -107,10 +107,7 @@ fn on_disk(paths: &HostPaths) -> Vec<Overlap> {
     let mut found = resolved.overlaps();
     for (index, bind) in resolved.binds.iter().enumerate() {
         if found.iter().all(|overlap| overlap.bind != *bind) {
-            let earlier = resolved.binds[..index].iter().map(|other| (other, true));
-            let protected = resolved.protected.iter();
-            let protected = protected.map(|other| (&other.named, other.with_all_below));
-            found.extend(same_directory(bind, earlier.chain(protected)));
+            found.extend(same_directory(bind, resolved.others(index)));
         }
     }
     found

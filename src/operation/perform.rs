@@ -117,10 +117,13 @@ fn unrecorded(operation: &Operation, error: &str) -> Failure {
         operation.title()
     );
     Failure {
+        kind: FailureKind::Trail,
+        step: None,
+        reason,
         state: match operation.request {
             Request::Deploy { .. } => RuntimeState::NewRunning,
             Request::Stop => RuntimeState::Nothing,
         },
-        ..Failure::before_start(FailureKind::Trail, reason)
+        unknown: false,
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::access;
 use super::engine::EngineSettings;
-use super::env_file::{self, CommentEscape};
+use super::env_file;
 use super::names;
 use super::operation::OperationSettings;
 use super::paths;
@@ -64,10 +64,7 @@ impl Settings {
             message,
         };
         let only = |message: String| SettingsError(vec![problem(message)]);
-        let bytes = env_file::read(path).map_err(|error| only(error.to_string()))?;
-        // How a comment that ends in a backslash is read does not matter here: it is a problem.
-        let file = env_file::parse(&bytes, CommentEscape::EndsWithLine)
-            .map_err(|line| only(line.to_string()))?;
+        let file = env_file::load(path).map_err(only)?;
         let known = |name: &String| names::NAMES.contains(&name.as_str());
         let lines = file.problems.iter();
         let lines = lines.filter(|line| line.variable.as_ref().is_none_or(known));

@@ -14,14 +14,6 @@ use crate::harness::{Agent, Answer, Kind, World};
 /// For an operation to reach the engine.
 const ARRIVAL: Duration = Duration::from_secs(20);
 
-fn running_one(world: &World) -> (Agent, Value) {
-    world.push_runtime("1.0.0");
-    let agent = world.agent();
-    let answer = agent.deploy(&world.image("1.0.0"));
-    assert_eq!(answer.status, 200, "{}", answer.body);
-    (agent, world.identity())
-}
-
 fn refused_at(world: &World, old: &Value, step: &str, answer: &Answer, words: &[&str]) {
     assert_eq!(answer.status, 500, "{}", answer.body);
     let reason = answer.reason();
@@ -40,7 +32,7 @@ fn relink(bind: &Path, to: &Path) {
 #[test]
 fn a_bind_that_leads_to_what_is_not_the_runtimes_refuses_deploys_and_check_names_it() {
     let world = World::new(Kind::Fake);
-    let (agent, old) = running_one(&world);
+    let (agent, old) = world.running_one();
     let snapshots = world.path("volumes/snapshots");
     for (to, word) in [
         (world.path("state"), "STATE_DIRECTORY"),
@@ -78,7 +70,7 @@ fn a_bind_that_leads_to_what_is_not_the_runtimes_refuses_deploys_and_check_names
 #[test]
 fn what_changes_during_the_pull_is_found_right_before_the_stop() {
     let world = World::new(Kind::Fake);
-    let (agent, old) = running_one(&world);
+    let (agent, old) = world.running_one();
     world.push_runtime("2.0.0");
     let fake = world.fake.as_ref().expect("a fake engine");
     let (snapshots, env_file) = (world.path("volumes/snapshots"), world.path("runtime.env"));
@@ -116,7 +108,7 @@ fn what_changes_during_the_pull_is_found_right_before_the_stop() {
 #[test]
 fn a_runtime_env_that_others_may_write_refuses_deploys() {
     let world = World::new(Kind::Fake);
-    let (agent, old) = running_one(&world);
+    let (agent, old) = world.running_one();
     let file = world.path("runtime.env");
     for mode in [0o660, 0o602] {
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).expect("set");
@@ -150,7 +142,7 @@ fn paths_that_overlap_as_they_are_written_end_the_start() {
 #[test]
 fn a_second_agent_of_the_container_does_not_start_whatever_its_state_directory() {
     let mut world = World::new(Kind::Fake);
-    let (agent, old) = running_one(&world);
+    let (agent, old) = world.running_one();
     let other = world.path("elsewhere/state");
     std::fs::create_dir(world.path("elsewhere")).expect("made");
     world.set("STATE_DIRECTORY", &other.display().to_string());

@@ -13,7 +13,18 @@ mod statement;
 mod tests;
 mod trimmed;
 
+use std::path::Path;
+
 pub use line_problem::LineProblem;
 pub use parse::{EnvFile, parse};
 pub use read::{MAX_BYTES, read};
 pub use statement::CommentEscape;
+
+/// Reads and parses a settings file, for those to whom a comment that ends in a backslash is a problem either way.
+///
+/// # Errors
+/// In words: the file cannot be read, or systemd would reject it as a whole.
+pub fn load(path: &Path) -> Result<EnvFile, String> {
+    let bytes = read(path).map_err(|error| error.to_string())?;
+    parse(&bytes, CommentEscape::EndsWithLine).map_err(|line| line.to_string())
+}

@@ -276,6 +276,15 @@ impl World {
         }
     }
 
+    /// Deploys 1.0.0 and tells what identifies this very run of it.
+    pub fn running_one(&self) -> (Agent, Value) {
+        self.push_runtime("1.0.0");
+        let agent = self.agent();
+        let answer = agent.deploy(&self.image("1.0.0"));
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        (agent, self.identity())
+    }
+
     pub fn id(&self) -> String {
         self.shown()["Id"].as_str().expect("an id").to_owned()
     }

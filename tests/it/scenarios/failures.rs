@@ -29,15 +29,6 @@ with_both_runtimes!(
     a_runtime_without_its_database_fails_the_deploy,
 );
 
-/// Deploys 1.0.0 and tells what identifies this very run of it.
-fn running_one(world: &World) -> (Agent, Value) {
-    world.push_runtime("1.0.0");
-    let agent = world.agent();
-    let answer = agent.deploy(&world.image("1.0.0"));
-    assert_eq!(answer.status, 200, "{}", answer.body);
-    (agent, world.identity())
-}
-
 /// The answer is an error of this code that names the step, and the old container runs as before.
 fn untouched(
     world: &World,
@@ -67,7 +58,7 @@ fn refused(answer: &Answer, code: u16, words: &[&str]) {
 }
 
 fn a_failed_pull_leaves_the_old_container(world: World) {
-    let (agent, old) = running_one(&world);
+    let (agent, old) = world.running_one();
     let answer = agent.deploy(&world.image("9.9.9"));
     untouched(
         &world,
@@ -80,7 +71,7 @@ fn a_failed_pull_leaves_the_old_container(world: World) {
 }
 
 fn an_engine_that_has_no_such_platform_leaves_the_old_container(world: World) {
-    let (agent, old) = running_one(&world);
+    let (agent, old) = world.running_one();
     let spec = dreichor_test_support::images::ImageSpec::mode(&["run"]).architecture("s390x");
     world.push_spec("2.0.0", spec);
     let answer = agent.deploy(&world.image("2.0.0"));
@@ -112,19 +103,19 @@ fn failed_start_of(world: &World, agent: &Agent, words: &str) {
 }
 
 fn a_crash_at_the_start_fails_and_does_not_loop(world: World) {
-    let (agent, _) = running_one(&world);
+    let (agent, _) = world.running_one();
     world.push("2.0.0", &["crash"]);
     failed_start(&world, &agent, "exited with code 3");
 }
 
 fn a_crash_inside_the_window_fails(world: World) {
-    let (agent, _) = running_one(&world);
+    let (agent, _) = world.running_one();
     world.push("2.0.0", &["crash-after", "400"]);
     failed_start(&world, &agent, "exited with code 3");
 }
 
 fn a_program_that_is_not_there_fails_the_start(world: World) {
-    let (agent, _) = running_one(&world);
+    let (agent, _) = world.running_one();
     let spec = dreichor_test_support::images::ImageSpec::entrypoint(&["/missing"]);
     world.push_spec("2.0.0", spec);
     let answer = agent.deploy(&world.image("2.0.0"));
@@ -137,7 +128,7 @@ fn a_program_that_is_not_there_fails_the_start(world: World) {
 
 /// The agent demands no EXECUTION_PLANE, the runtime does.
 fn a_runtime_without_its_environment_fails_the_deploy(world: World) {
-    let (agent, _) = running_one(&world);
+    let (agent, _) = world.running_one();
     world.push_runtime("2.0.0");
     world.write_runtime_env(&format!("DATABASE_URL={}\n", world.database_url()));
     let answer = agent.deploy(&world.image("2.0.0"));
@@ -148,7 +139,7 @@ fn a_runtime_without_its_environment_fails_the_deploy(world: World) {
 }
 
 fn a_runtime_without_its_database_fails_the_deploy(mut world: World) {
-    let (agent, _) = running_one(&world);
+    let (agent, _) = world.running_one();
     world.push_runtime("2.0.0");
     world.database.stop();
     failed_start_of(&world, &agent, "exited with code 1");
@@ -201,7 +192,7 @@ fn a_process_that_ignores_sigterm_is_killed_after_the_grace(world: World) {
 }
 
 fn a_bad_runtime_env_is_named_and_nothing_is_touched(world: World) {
-    let (agent, old) = running_one(&world);
+    let (agent, old) = world.running_one();
     world.write_runtime_env("EXECUTION_PLANE=paper\nBARE_KEY\n");
     let answer = agent.deploy(&world.image("1.0.0"));
     let words = ["preflight failed", "RUNTIME_ENV_FILE", "line 2"];
@@ -212,7 +203,7 @@ fn a_bad_runtime_env_is_named_and_nothing_is_touched(world: World) {
 }
 
 fn a_missing_bind_source_is_named_and_nothing_is_touched(world: World) {
-    let (agent, old) = running_one(&world);
+    let (agent, old) = world.running_one();
     let snapshots = world.path("volumes/snapshots");
     std::fs::rename(&snapshots, world.path("elsewhere")).expect("moved");
     let answer = agent.deploy(&world.image("1.0.0"));
@@ -228,7 +219,7 @@ fn a_missing_bind_source_is_named_and_nothing_is_touched(world: World) {
 }
 
 fn a_plane_that_is_not_allowed_is_refused(world: World) {
-    let (agent, old) = running_one(&world);
+    let (agent, old) = world.running_one();
     let url = world.database_url();
     world.write_runtime_env(&format!("EXECUTION_PLANE=live\nDATABASE_URL={url}\n"));
     let answer = agent.deploy(&world.image("1.0.0"));
@@ -236,7 +227,7 @@ fn a_plane_that_is_not_allowed_is_refused(world: World) {
 }
 
 fn a_moved_tag_is_refused_before_the_old_container_is_touched(world: World) {
-    let (agent, old) = running_one(&world);
+    let (agent, old) = world.running_one();
     let spec = dreichor_test_support::images::ImageSpec::mode(&["run"]).label("build", "another");
     world.push_spec("1.0.0", spec);
     let answer = agent.deploy(&world.image("1.0.0"));
@@ -257,7 +248,7 @@ fn a_moved_tag_is_refused_before_the_old_container_is_touched(world: World) {
 
 fn mutable_tags_may_be_allowed_in_dev(mut world: World) {
     world.set("ALLOW_MUTABLE_TAGS", "true");
-    let (agent, _) = running_one(&world);
+    let (agent, _) = world.running_one();
     let spec = dreichor_test_support::images::ImageSpec::mode(&["run"]).label("build", "another");
     world.push_spec("1.0.0", spec);
     assert_eq!(agent.deploy(&world.image("1.0.0")).status, 200);
@@ -266,7 +257,7 @@ fn mutable_tags_may_be_allowed_in_dev(mut world: World) {
 fn a_pull_that_stalls_is_given_up_within_the_budget(mut world: World) {
     // The least that the other settings allow: five seconds are left for the pull.
     world.set("OPERATION_BUDGET_SECONDS", "32");
-    let (agent, old) = running_one(&world);
+    let (agent, old) = world.running_one();
     world.push_runtime("2.0.0");
     world.registry.stall_blobs();
     let begun = Instant::now();

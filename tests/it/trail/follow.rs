@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::sync::mpsc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use deploy_agent::audit::Outcome;
@@ -26,10 +27,8 @@ impl Write for Pipe {
     }
 }
 
-#[tokio::test]
-async fn follow_goes_on_across_rotation_and_ends_with_its_reader() {
-    let dir = TrailDir::new();
-    let (trail, _) = dir.open_rotating(3000);
+/// `history --follow --json` of a trail, in a thread of its own, and what it shows.
+fn follow(dir: &TrailDir) -> (JoinHandle<io::Result<()>>, mpsc::Receiver<String>) {
     let (sender, receiver) = mpsc::channel();
     let options = HistoryOptions {
         path: dir.path().to_owned(),
@@ -38,6 +37,14 @@ async fn follow_goes_on_across_rotation_and_ends_with_its_reader() {
         ..HistoryOptions::default()
     };
     let follower = std::thread::spawn(move || history(&options, &mut Pipe(sender)));
+    (follower, receiver)
+}
+
+#[tokio::test]
+async fn follow_goes_on_across_rotation_and_ends_with_its_reader() {
+    let dir = TrailDir::new();
+    let (trail, _) = dir.open_rotating(3000);
+    let (follower, receiver) = follow(&dir);
     for n in 0..30 {
         drop(trail.append(started(&n.to_string())));
         trail
@@ -66,14 +73,7 @@ async fn follow_shows_a_line_when_it_is_whole_and_survives_its_being_taken_back(
     let dir = TrailDir::new();
     dir.life(vec![]).await;
     dir.put_at_end(br#"{"v":1,"seq":2,"half of a li"#);
-    let (sender, receiver) = mpsc::channel();
-    let options = HistoryOptions {
-        path: dir.path().to_owned(),
-        follow: true,
-        json: true,
-        ..HistoryOptions::default()
-    };
-    let follower = std::thread::spawn(move || history(&options, &mut Pipe(sender)));
+    let (follower, receiver) = follow(&dir);
     assert!(receiver.recv_timeout(Duration::from_millis(600)).is_err());
     let (trail, _) = dir.open();
     drop(trail.append(started("a")));
