@@ -266,6 +266,9 @@ pub struct OperationEnded {
     /// Fingerprint of `runtime.env`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub runtime_env: Option<Fingerprint>,
+    /// Names of the variables that the process has from its image alone, sorted.
+    #[serde(serialize_with = "names", skip_serializing_if = "Vec::is_empty")]
+    pub image_variables: Vec<String>,
     /// Fingerprint of the container's settings.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub container_settings: Option<Fingerprint>,

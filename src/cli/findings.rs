@@ -8,7 +8,7 @@ use super::container_lock::{LockHolder, lock_holder};
 use crate::audit::{Occupancy, TrailError, examine};
 use crate::credentials::{HELPER_DEADLINE, Lookup, RegistryCredentials};
 use crate::engine::{Engine, EngineError};
-use crate::operation::{EnvFileFault, bind_source, env_file_is_guarded, not_apart, read_env_file};
+use crate::operation::{EnvFileFault, HostProblem, inspect_host};
 use crate::settings::Settings;
 
 /// The most that fetching the key set may take.
@@ -35,17 +35,7 @@ impl Findings {
 /// Inspects what a deploy would need, one part after the other, and prints what is there.
 pub(super) async fn inspect(settings: &Settings) -> Findings {
     let mut found = Findings::default();
-    found.take(runtime_env(settings).await);
-    let runtime = &settings.runtime;
-    guarded(&runtime.env_file, &mut found).await;
-    for bind in &settings.host_paths.binds {
-        found.take(bind_source(bind.name, &bind.path).await);
-    }
-    let overlaps = not_apart(&settings.host_paths).await;
-    let overlaps = overlaps.iter();
-    found
-        .problems
-        .extend(overlaps.map(|overlap| format!("{} {overlap}", overlap.bind.name)));
+    host(settings, &mut found).await;
     engine(settings, &mut found).await;
     registry(settings, &mut found).await;
     if let Some(keys) = settings.access.try_keys(KEYS_DEADLINE).await {
@@ -64,35 +54,25 @@ pub(super) async fn inspect(settings: &Settings) -> Findings {
     found
 }
 
-async fn runtime_env(settings: &Settings) -> Result<(), String> {
-    let environment = read_env_file(&settings.runtime.env_file).await?;
-    let names: Vec<&str> = environment.iter().map(|(name, _)| name).collect();
-    println!("runtime.env names {}", names.join(", "));
-    if environment.get("DATABASE_URL").is_none_or(str::is_empty) {
-        let path = settings.runtime.env_file.display();
-        return Err(format!(
-            "RUNTIME_ENV_FILE {path}: DATABASE_URL is missing or empty"
-        ));
+/// What a deploy's preflight asks of this host.
+async fn host(settings: &Settings, found: &mut Findings) {
+    let host = inspect_host(&settings.runtime, &settings.host_paths).await;
+    if let Some(environment) = &host.environment {
+        let names: Vec<&str> = environment.iter().map(|(name, _)| name).collect();
+        println!("runtime.env names {}", names.join(", "));
     }
-    let plane = environment.get("EXECUTION_PLANE");
-    settings
-        .runtime
-        .allowed_planes
-        .check(plane)
-        .map_err(|error| error.to_string())
-}
-
-/// That the file is there, the reading of it has told.
-async fn guarded(env_file: &Path, found: &mut Findings) {
-    match env_file_is_guarded(env_file).await {
-        Ok(()) | Err(EnvFileFault::Unreadable(..) | EnvFileFault::NotAFile(_)) => {}
-        // Root runs the check for somebody else, whose file it may be.
-        Err(fault @ EnvFileFault::Owner(..)) if rustix::process::geteuid().is_root() => {
-            found
-                .notes
-                .push(format!("{fault}, unless that is the agent's own user"));
+    for problem in host.problems {
+        match problem {
+            // Root runs the check for somebody else, whose file it may be.
+            HostProblem::EnvFile(fault @ EnvFileFault::Owner(..))
+                if rustix::process::geteuid().is_root() =>
+            {
+                found
+                    .notes
+                    .push(format!("{fault}, unless that is the agent's own user"));
+            }
+            problem => found.problems.push(problem.to_string()),
         }
-        Err(fault) => found.problems.push(fault.to_string()),
     }
 }
 

@@ -179,6 +179,7 @@ async fn remove(
         duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
         downtime_ms: None,
         runtime_env: None,
+        image_variables: Vec::new(),
         container_settings: None,
     }));
     trail

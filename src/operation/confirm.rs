@@ -40,7 +40,8 @@ pub(super) async fn confirm(
     events: &mut Receiver<ContainerEvent>,
 ) -> Result<RuntimeState, StepError> {
     let end = Instant::now() + deps.limits.start_confirmation;
-    let healthy_asked = deps.limits.confirm == Confirm::Healthy && pulled.has_healthcheck;
+    let healthy_asked =
+        deps.limits.confirm == Confirm::Healthy && pulled.config.health_check.is_some();
     let mut watch = Watch::default();
     loop {
         let pause = if healthy_asked {

@@ -28,14 +28,11 @@ pub(super) async fn deploy(
     let window = deps.limits.start_confirmation;
     let prepared = run.step(Step::Preflight, preflight(deps)).await?;
     let spec = container_spec(run, &prepared);
-    run.facts.prepared(deps, prepared.environment, &spec);
+    run.facts.prepared(deps, &prepared.environment, &spec);
     let pulled = run.step(Step::Pull, pull(run, image)).await?;
     run.facts.pulled(&pulled);
     let holder = run
-        .step(
-            Step::Verify,
-            verify(deps, &pulled, &prepared.engine.platform),
-        )
+        .step(Step::Verify, verify(deps, &pulled, &prepared))
         .await?;
 
     // Nothing before this line changes the running container.

@@ -104,6 +104,8 @@ pub enum FailureKind {
     EngineRefused,
     /// The tag moved to another digest.
     TagMoved,
+    /// The image must not, or cannot, run as it is.
+    ImageRefused,
     /// The new container did not start, or ended badly in the confirmation window.
     NotStarted,
     /// The actor died.
@@ -166,6 +168,7 @@ impl FailureKind {
             Self::Deadline => 504,
             Self::EngineRefused => 502,
             Self::TagMoved => 409,
+            Self::ImageRefused => 422,
             Self::Host | Self::Trail | Self::NotStarted | Self::Panicked => 500,
         }
     }
@@ -182,6 +185,8 @@ pub(super) enum StepError {
     Host(String),
     #[error("{0}")]
     TagMoved(String),
+    #[error("{0}")]
+    Image(String),
     #[error("{0}")]
     WrongPlatform(String),
     #[error("{0}")]
@@ -210,6 +215,7 @@ impl StepError {
             Self::Trail(_) => FailureKind::Trail,
             Self::Host(_) => FailureKind::Host,
             Self::TagMoved(_) => FailureKind::TagMoved,
+            Self::Image(_) => FailureKind::ImageRefused,
             Self::WrongPlatform(_) => FailureKind::EngineRefused,
             Self::NotStarted(_) => FailureKind::NotStarted,
             Self::OutOfTime(_) => FailureKind::Deadline,

@@ -2,28 +2,50 @@
 
 use super::deps::OperationDeps;
 use super::failure::StepError;
-use super::paths::still_apart;
+use super::host::{none_of, path_problems};
+use super::preflight::Prepared;
 use crate::audit::LedgerEntry;
-use crate::domain::Environment;
-use crate::engine::{Holder, Platform, PulledImage};
+use crate::domain::{Environment, ProcessEnv, RuntimeEnv};
+use crate::engine::{Holder, PulledImage};
 
 /// The last checks before the old container is touched: is this an image to run, and what is there to replace?
 pub(super) async fn verify(
     deps: &OperationDeps,
     pulled: &PulledImage,
-    platform: &Platform,
+    prepared: &Prepared,
 ) -> Result<Holder, StepError> {
-    if pulled.platform != *platform {
-        let (image, engine) = (&pulled.platform, platform);
+    let (image, engine) = (&pulled.platform, &prepared.engine.platform);
+    if image != engine {
         return Err(StepError::WrongPlatform(format!(
             "the image is for {}/{} and the Docker engine runs {}/{}",
             image.os, image.architecture, engine.os, engine.architecture
         )));
     }
+    variables(deps, pulled, &prepared.environment)?;
     immutable(deps, pulled)?;
     // A pull takes long.
-    still_apart(deps).await?;
+    let problems = path_problems(&deps.runtime.env_file, &deps.host_paths).await;
+    none_of(&problems)?;
     Ok(deps.engine.holder().await?)
+}
+
+/// What the process would really get: the image's own variables are under those of `runtime.env`.
+fn variables(
+    deps: &OperationDeps,
+    pulled: &PulledImage,
+    environment: &RuntimeEnv,
+) -> Result<(), StepError> {
+    let process = ProcessEnv::new(&pulled.config.env, environment);
+    let owned = process.server_owned_of_image();
+    if !owned.is_empty() {
+        return Err(StepError::Image(format!(
+            "the image sets {}, which runtime.env does not: these variables are the server's alone",
+            owned.join(", ")
+        )));
+    }
+    let planes = &deps.runtime.allowed_planes;
+    let allowed = planes.check(process.get("EXECUTION_PLANE"));
+    allowed.map_err(|error| StepError::Host(error.to_string()))
 }
 
 fn immutable(deps: &OperationDeps, pulled: &PulledImage) -> Result<(), StepError> {

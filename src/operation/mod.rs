@@ -8,7 +8,7 @@
 //! | to change | read |
 //! |---|---|
 //! | the steps of a deploy | `deploy` |
-//! | what is refused before anything is touched | `preflight`, `image` |
+//! | what is refused before anything is touched | `host`, `preflight`, `image` |
 //! | where a tag's immutability is enforced | `image` |
 //! | the HTTP status of a failure | `failure` |
 //! | what a record says | `record`, then the event in [`crate::audit`] |
@@ -17,6 +17,7 @@ mod confirm;
 mod deploy;
 mod deps;
 mod failure;
+mod host;
 mod image;
 mod interrupted;
 mod paths;
@@ -30,8 +31,8 @@ mod stop;
 
 pub use deps::OperationDeps;
 pub use failure::{Failure, FailureKind, RuntimeState, Step};
+pub use host::{HostInspection, HostProblem, inspect_host};
 pub use interrupted::record_interrupted;
-pub use paths::{EnvFileFault, bind_source, env_file_is_guarded, not_apart};
+pub use paths::EnvFileFault;
 pub use perform::{not_started, perform};
-pub use preflight::read_env_file;
 pub use request::{Completed, Ended, Operation, Request};

@@ -9,7 +9,7 @@ use crate::audit::{
     self, Event, Fingerprint, OperationEnded, OperationStarted, Outcome, PredecessorEnded,
     StepEnded, StepStarted, TagRan,
 };
-use crate::domain::RuntimeEnv;
+use crate::domain::{ProcessEnv, RuntimeEnv};
 use crate::engine::{ContainerId, ContainerSpec, Observed, PulledImage};
 
 /// What is known of an operation so far.
@@ -20,6 +20,8 @@ pub(super) struct Facts {
     runtime_env: Option<Fingerprint>,
     container_settings: Option<Fingerprint>,
     pulled: Option<(String, String)>,
+    /// Names of the variables that only the image gives.
+    image_variables: Vec<String>,
     /// The container there is now, as far as the last inspect or act showed.
     pub(super) container: Option<ContainerId>,
     /// What a success left behind.
@@ -43,7 +45,7 @@ impl Facts {
     pub(super) fn prepared(
         &mut self,
         deps: &OperationDeps,
-        environment: RuntimeEnv,
+        environment: &RuntimeEnv,
         spec: &ContainerSpec,
     ) {
         let fingerprinter = &deps.fingerprinter;
@@ -51,11 +53,15 @@ impl Facts {
         let settings = spec.settings();
         let pairs = settings.iter().map(|(name, value)| (*name, value.as_str()));
         self.container_settings = Some(fingerprinter.of(pairs));
-        self.environment = Some(environment);
+        self.environment = Some(environment.clone());
     }
 
     pub(super) fn pulled(&mut self, image: &PulledImage) {
         self.pulled = Some((image.digest.clone(), image.id.as_str().to_owned()));
+        if let Some(environment) = &self.environment {
+            let process = ProcessEnv::new(&image.config.env, environment);
+            self.image_variables = process.names_of_image();
+        }
     }
 
     /// The old container's process is gone.
@@ -167,6 +173,7 @@ pub(super) fn operation_ended(
         runtime_env,
         container_settings,
         pulled,
+        image_variables,
         container,
         state,
         down_since,
@@ -192,6 +199,7 @@ pub(super) fn operation_ended(
         duration_ms: millis(operation.arrived.elapsed()),
         downtime_ms: downtime.map(millis),
         runtime_env: runtime_env.clone(),
+        image_variables: image_variables.clone(),
         container_settings: container_settings.clone(),
     }))
 }

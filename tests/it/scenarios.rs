@@ -44,6 +44,7 @@ mod disk;
 mod engine;
 mod engine_answers;
 mod failures;
+mod known;
 mod life;
 mod looping;
 mod names;

@@ -53,6 +53,7 @@ pub fn ended(operation: &str, outcome: Outcome) -> OperationEnded {
         duration_ms: 2500,
         downtime_ms: Some(1200),
         runtime_env: None,
+        image_variables: Vec::new(),
         container_settings: None,
     }
 }
