@@ -82,10 +82,16 @@ pub enum RuntimeState {
     OldStopped,
     /// No container has the name.
     Nothing,
+    /// A container that neither was there before nor was made by this operation runs under the name.
+    StrangerRunning,
+    /// Such a container has the name and does not run.
+    StrangerStopped,
     /// The new container was created and never started.
     NewCreated,
     /// The new container started and ended.
     NewExited,
+    /// The new container is being removed, and not by this agent.
+    NewRemoving,
     /// The new container runs.
     NewRunning,
     /// The engine could not be asked.
@@ -197,6 +203,8 @@ pub struct PredecessorEnded {
     pub oom_killed: bool,
     /// It did not end within the grace and was killed.
     pub killed_after_grace: bool,
+    /// From SIGTERM to its end, in milliseconds: what the stop cost.
+    pub stop_ms: u64,
 }
 
 /// A tag ran under this digest.

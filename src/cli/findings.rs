@@ -8,7 +8,7 @@ use super::container_lock::{LockHolder, lock_holder};
 use crate::audit::{Occupancy, TrailError, examine};
 use crate::credentials::{HELPER_DEADLINE, Lookup, RegistryCredentials};
 use crate::engine::{Engine, EngineError};
-use crate::operation::{EnvFileFault, HostProblem, inspect_host};
+use crate::operation::{EngineInspection, EnvFileFault, HostProblem, inspect_engine, inspect_host};
 use crate::settings::Settings;
 
 /// The most that fetching the key set may take.
@@ -82,12 +82,15 @@ async fn engine(settings: &Settings, found: &mut Findings) {
         settings.runtime.container_name.clone(),
     );
     let differences = async {
-        let info = engine.info().await?;
+        let EngineInspection { info, problems } =
+            inspect_engine(&engine, &settings.runtime).await?;
         println!(
             "engine: {}/{}",
             info.platform.os, info.platform.architecture
         );
-        found.take(info.can_keep(&settings.runtime.limits));
+        found
+            .problems
+            .extend(problems.iter().map(ToString::to_string));
         match engine.inspect_name().await? {
             Some(container) => println!(
                 "container: {} {:?} {}",

@@ -7,11 +7,11 @@ use futures_util::{Stream, StreamExt, future};
 use super::Engine;
 use super::error::EngineError;
 
-/// What changes what an inspect shows. Not `kill`: it comes before the end of the process, and an inspect then waits for
-/// that end. Not `exec_…`: a health check makes three of them each time it runs.
-const ACTIONS: [&str; 9] = [
+/// What changes what an inspect shows. Not `exec_…`: a health check makes three of them each time it runs.
+const ACTIONS: [&str; 10] = [
     "create",
     "start",
+    "kill",
     "die",
     "oom",
     "destroy",
@@ -20,6 +20,9 @@ const ACTIONS: [&str; 9] = [
     "unpause",
     "health_status",
 ];
+
+/// SIGINT, SIGQUIT, SIGTERM.
+const ENDING: [i64; 3] = [2, 3, 15];
 
 /// Something happened to a container that holds, or held, our name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +43,8 @@ pub enum EventAction {
     },
     /// The kernel killed it, or part of it, for memory.
     OutOfMemory,
+    /// Somebody sent it a signal that asks a process to end. Comes before the end, and an inspect would wait for that.
+    AskedToEnd,
     /// Its process was started.
     Started,
     /// A health check changed its verdict.
@@ -81,14 +86,19 @@ impl Engine {
 
 fn container_event(message: EventMessage) -> Option<ContainerEvent> {
     let actor = message.actor?;
-    let exit_code = actor
-        .attributes
-        .as_ref()
-        .and_then(|attributes| attributes.get("exitCode"))
-        .and_then(|code| code.parse().ok());
+    let attribute = |name: &str| {
+        let attributes = actor.attributes.as_ref()?;
+        attributes.get(name)?.parse::<i64>().ok()
+    };
+    let exit_code = attribute("exitCode");
     let action = match message.action.as_deref()? {
         "die" => EventAction::Died { exit_code },
         "start" => EventAction::Started,
+        "kill" if attribute("signal").is_some_and(|signal| ENDING.contains(&signal)) => {
+            EventAction::AskedToEnd
+        }
+        // It changes nothing that is shown.
+        "kill" => return None,
         "oom" => EventAction::OutOfMemory,
         health if health.starts_with("health_status") => EventAction::HealthChanged,
         _ => EventAction::Other,

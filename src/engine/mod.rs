@@ -15,11 +15,13 @@ mod images;
 mod info;
 mod layers;
 mod lifecycle;
+mod network;
 mod observe;
 mod predecessor;
 mod pull;
 mod stop;
 mod tls;
+mod version;
 
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
@@ -97,6 +99,12 @@ impl Engine {
                 client: OnceLock::new(),
             }),
         }
+    }
+
+    /// Whether its files are on this host, as far as its address tells.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.inner.settings.is_local()
     }
 
     fn client(&self) -> Result<&Docker, EngineError> {

@@ -22,6 +22,8 @@ pub(super) struct Entry {
     pub(super) reason: Option<String>,
     pub(super) duration_ms: Option<u64>,
     pub(super) downtime_ms: Option<u64>,
+    /// What the predecessor cost that did not end on SIGTERM.
+    pub(super) grace_ms: Option<u64>,
     /// All of it, when JSON is asked for.
     pub(super) json: Option<Value>,
 }
@@ -124,6 +126,9 @@ impl Collector {
                 let entry = self.find(&record)?;
                 if record.event == "step_started" {
                     entry.step = owned(record.step.as_ref());
+                }
+                if record.killed_after_grace == Some(true) {
+                    entry.grace_ms = record.stop_ms;
                 }
                 if let Some(detail) = detail {
                     entry.add(&record.event, detail);

@@ -36,7 +36,7 @@ pub(super) async fn deploy(
         .await?;
 
     // Nothing before this line changes the running container.
-    run.touch();
+    run.touch(holder.container());
     let mut events = deps.watcher.subscribe();
     let vacancy = match holder {
         Holder::Nobody(vacancy) => vacancy,

@@ -79,8 +79,10 @@ pub(super) async fn path_problems(env_file: &Path, paths: &HostPaths) -> Vec<Hos
 }
 
 /// Fails with all of them, if there are any.
-pub(super) fn none_of(problems: &[HostProblem]) -> Result<(), StepError> {
-    let said: Vec<String> = problems.iter().map(ToString::to_string).collect();
+pub(super) fn none_of<'a>(
+    problems: impl IntoIterator<Item = &'a HostProblem>,
+) -> Result<(), StepError> {
+    let said: Vec<String> = problems.into_iter().map(ToString::to_string).collect();
     match said.is_empty() {
         true => Ok(()),
         false => Err(StepError::Host(said.join("; "))),

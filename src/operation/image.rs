@@ -1,11 +1,15 @@
 //! What can be checked between the pull and the stop: whether this image may run, and what holds the name.
 
+use futures_util::future::join;
+
 use super::deps::OperationDeps;
+use super::engine_host::room_and_network;
 use super::failure::StepError;
 use super::host::{none_of, path_problems};
 use super::preflight::Prepared;
+use super::runnable::image_problems;
 use crate::audit::LedgerEntry;
-use crate::domain::{Environment, ProcessEnv, RuntimeEnv};
+use crate::domain::{Environment, ProcessEnv};
 use crate::engine::{Holder, PulledImage};
 
 /// The last checks before the old container is touched: is this an image to run, and what is there to replace?
@@ -21,27 +25,29 @@ pub(super) async fn verify(
             image.os, image.architecture, engine.os, engine.architecture
         )));
     }
-    variables(deps, pulled, &prepared.environment)?;
+    runnable(deps, pulled, prepared)?;
     immutable(deps, pulled)?;
     // A pull takes long.
-    let problems = path_problems(&deps.runtime.env_file, &deps.host_paths).await;
+    let paths = path_problems(&deps.runtime.env_file, &deps.host_paths);
+    let engine = room_and_network(&deps.engine, &deps.runtime, &prepared.engine);
+    let (mut problems, engine) = join(paths, engine).await;
+    problems.extend(engine?);
     none_of(&problems)?;
     Ok(deps.engine.holder().await?)
 }
 
-/// What the process would really get: the image's own variables are under those of `runtime.env`.
-fn variables(
+/// What the process would really get, and whether the engine could run it: the image's own variables are under those of
+/// `runtime.env`.
+fn runnable(
     deps: &OperationDeps,
     pulled: &PulledImage,
-    environment: &RuntimeEnv,
+    prepared: &Prepared,
 ) -> Result<(), StepError> {
-    let process = ProcessEnv::new(&pulled.config.env, environment);
-    let owned = process.server_owned_of_image();
-    if !owned.is_empty() {
-        return Err(StepError::Image(format!(
-            "the image sets {}, which runtime.env does not: these variables are the server's alone",
-            owned.join(", ")
-        )));
+    let config = &pulled.config;
+    let process = ProcessEnv::new(&config.env, &prepared.environment);
+    let problems = image_problems(config, &process, &deps.limits, &prepared.engine);
+    if !problems.is_empty() {
+        return Err(StepError::Image(problems.join("; ")));
     }
     let planes = &deps.runtime.allowed_planes;
     let allowed = planes.check(process.get("EXECUTION_PLANE"));

@@ -8,14 +8,16 @@
 //! | to change | read |
 //! |---|---|
 //! | the steps of a deploy | `deploy` |
-//! | what is refused before anything is touched | `host`, `preflight`, `image` |
+//! | what is refused before anything is touched | [`CAUSES`] first; then `host`, `engine_host`, `preflight`, `image`, `runnable` |
 //! | where a tag's immutability is enforced | `image` |
 //! | the HTTP status of a failure | `failure` |
 //! | what a record says | `record`, then the event in [`crate::audit`] |
 
+mod causes;
 mod confirm;
 mod deploy;
 mod deps;
+mod engine_host;
 mod failure;
 mod host;
 mod image;
@@ -26,10 +28,13 @@ mod preflight;
 mod pull;
 mod record;
 mod request;
+mod runnable;
 mod step;
 mod stop;
 
+pub use causes::{CAUSES, Cause, Known};
 pub use deps::OperationDeps;
+pub use engine_host::{EngineInspection, inspect_engine};
 pub use failure::{Failure, FailureKind, RuntimeState, Step};
 pub use host::{HostInspection, HostProblem, inspect_host};
 pub use interrupted::record_interrupted;

@@ -3,6 +3,7 @@
 use futures_util::future::join;
 
 use super::deps::OperationDeps;
+use super::engine_host::{EngineInspection, inspect_engine};
 use super::failure::StepError;
 use super::host::{inspect_host, none_of};
 use crate::domain::RuntimeEnv;
@@ -14,18 +15,20 @@ pub(super) struct Prepared {
     pub(super) engine: EngineInfo,
 }
 
-/// Touches nothing: reads `runtime.env` afresh, checks the binds, the plane and the engine.
+/// Touches nothing: reads `runtime.env` afresh, checks the binds, the plane, the engine and the network.
 pub(super) async fn preflight(deps: &OperationDeps) -> Result<Prepared, StepError> {
     // The engine starts programs to tell its version: the host is checked meanwhile.
     let host = inspect_host(&deps.runtime, &deps.host_paths);
-    let (host, engine) = join(host, deps.engine.info()).await;
-    none_of(&host.problems)?;
-    let engine = engine?;
-    engine
-        .can_keep(&deps.runtime.limits)
-        .map_err(StepError::Host)?;
+    let engine = inspect_engine(&deps.engine, &deps.runtime);
+    let (host, engine) = join(host, engine).await;
+    if engine.is_err() {
+        // What is wrong here is told without it.
+        none_of(&host.problems)?;
+    }
+    let EngineInspection { info, problems } = engine?;
+    none_of(host.problems.iter().chain(&problems))?;
     Ok(Prepared {
         environment: host.environment.unwrap_or_default(),
-        engine,
+        engine: info,
     })
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::deps::OperationDeps;
-use super::failure::{Failure, FailureKind, RuntimeState, Step, StepError};
+use super::failure::{Failure, FailureKind, Met, RuntimeState, Step, StepError};
 use super::request::{Completed, Operation};
 use crate::audit::{
     self, Event, Fingerprint, OperationEnded, OperationStarted, Outcome, PredecessorEnded,
@@ -22,6 +22,8 @@ pub(super) struct Facts {
     pulled: Option<(String, String)>,
     /// Names of the variables that only the image gives.
     image_variables: Vec<String>,
+    /// What it has to do with.
+    pub(super) met: Met,
     /// The container there is now, as far as the last inspect or act showed.
     pub(super) container: Option<ContainerId>,
     /// What a success left behind.
@@ -39,6 +41,8 @@ pub(super) struct End {
     pub(super) oom_killed: bool,
     /// It did not end within the grace.
     pub(super) killed_after_grace: bool,
+    /// From SIGTERM to its end; nothing if it did not run.
+    pub(super) took: Duration,
 }
 
 impl Facts {
@@ -72,6 +76,7 @@ impl Facts {
 
     pub(super) fn created(&mut self, id: &ContainerId) {
         self.container = Some(id.clone());
+        self.met.new = Some(id.clone());
     }
 
     pub(super) fn started(&mut self) {
@@ -147,6 +152,7 @@ pub(super) fn predecessor_ended(operation: &Operation, old: &Observed, end: &End
         exit_code: end.exit_code,
         oom_killed: end.oom_killed,
         killed_after_grace: end.killed_after_grace,
+        stop_ms: millis(end.took),
     })
 }
 
@@ -175,6 +181,7 @@ pub(super) fn operation_ended(
         pulled,
         image_variables,
         container,
+        met: _,
         state,
         down_since,
         up_at,

@@ -9,7 +9,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use super::view::ViewPublisher;
-use crate::engine::{ContainerEvent, Engine, EngineError};
+use crate::engine::{ContainerEvent, Engine, EngineError, EventAction};
 
 /// Within the age bound of the view: one may fail, one may be late.
 const INSPECTS_PER_MAX_AGE: u32 = 3;
@@ -120,8 +120,10 @@ impl Watcher {
                 },
                 event = stream.next() => match event {
                     Some(Ok(event)) => {
+                        if event.action != EventAction::AskedToEnd {
+                            next_inspect = Instant::now();
+                        }
                         self.take(event);
-                        next_inspect = Instant::now();
                     }
                     Some(Err(_)) | None => return true,
                 },
