@@ -89,10 +89,14 @@ pub async fn stopping() -> ! {
     }
 }
 
-/// Keeps `systemctl status` up to date until the activity's writer is gone.
-pub async fn report(mut activity: watch::Receiver<Activity>) {
+/// Keeps `systemctl status` up to date until the activity's writer is gone: what is being done, and the policy of
+/// signatures.
+pub async fn report(mut activity: watch::Receiver<Activity>, signatures: &'static str) {
     loop {
-        let line = activity.borrow_and_update().to_string();
+        let line = format!(
+            "{}; signatures: {signatures}",
+            *activity.borrow_and_update()
+        );
         notify(&[NotifyState::Status(&line)]);
         tokio::time::sleep(STATUS_INTERVAL).await;
         if activity.changed().await.is_err() {

@@ -175,6 +175,7 @@ async fn remove(
         image: None,
         digest: None,
         image_id: None,
+        signature: None,
         container_id: None,
         duration_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
         downtime_ms: None,

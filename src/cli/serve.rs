@@ -62,6 +62,7 @@ async fn serve(settings: Settings, handed_over: Vec<HandedOver>) -> Result<Exit,
         Exit::Failed
     })?;
     log_access_checks(&settings);
+    log::info!("signatures: {}", settings.signatures);
     log_host_files(&settings).await;
     let access = start_access(&settings);
     let (agent, dead) = start_agent(&settings, &trail, &opened, fingerprinter).await;
@@ -129,13 +130,17 @@ async fn start_agent(
         Watcher::new(engine.clone(), publisher, settings.status_max_age);
     let (activity, activity_seen) = runtime::activity();
     actix::spawn(watcher.run());
-    actix::spawn(systemd::report(activity_seen));
+    actix::spawn(systemd::report(
+        activity_seen,
+        settings.signatures.policy.as_str(),
+    ));
     actix::spawn(logging::report_broken_requests());
     let deps = OperationDeps {
         environment: settings.environment,
         engine,
         runtime: settings.runtime.clone(),
         limits: settings.operation.clone(),
+        signatures: settings.signatures.clone(),
         host_paths: settings.host_paths.clone(),
         docker_config: settings.engine.docker_config.clone(),
         trail: trail.clone(),

@@ -1,18 +1,47 @@
 //! What can be checked between the pull and the stop: whether this image may run, and what holds the name.
 
+use std::future::Future;
+
 use super::deps::OperationDeps;
 use super::failure::StepError;
 use super::paths::still_apart;
-use crate::audit::LedgerEntry;
+use super::signature;
+use super::step::Run;
+use crate::audit::{LedgerEntry, SignatureRecord};
 use crate::domain::Environment;
 use crate::engine::{Holder, Platform, PulledImage};
 
+/// What is known of a pulled image that may run.
+pub(super) struct Verified {
+    /// What holds the name.
+    pub(super) holder: Holder,
+    /// Who signed it; none if nobody asked.
+    pub(super) signature: Option<SignatureRecord>,
+}
+
 /// The last checks before the old container is touched: is this an image to run, and what is there to replace?
-pub(super) async fn verify(
+pub(super) fn verify<'a>(
+    run: &Run<'a>,
+    pulled: &'a PulledImage,
+    platform: &'a Platform,
+) -> impl Future<Output = Result<Verified, StepError>> + use<'a> {
+    let (deps, id) = (run.deps, &run.operation.id);
+    let limit = signature::limit(run);
+    async move {
+        may_run(deps, pulled, platform)?;
+        let signature = signature::signed(deps, id, pulled, limit).await?;
+        // A pull takes long.
+        still_apart(deps).await?;
+        let holder = deps.engine.holder().await?;
+        Ok(Verified { holder, signature })
+    }
+}
+
+fn may_run(
     deps: &OperationDeps,
     pulled: &PulledImage,
     platform: &Platform,
-) -> Result<Holder, StepError> {
+) -> Result<(), StepError> {
     if pulled.platform != *platform {
         let (image, engine) = (&pulled.platform, platform);
         return Err(StepError::WrongPlatform(format!(
@@ -20,10 +49,7 @@ pub(super) async fn verify(
             image.os, image.architecture, engine.os, engine.architecture
         )));
     }
-    immutable(deps, pulled)?;
-    // A pull takes long.
-    still_apart(deps).await?;
-    Ok(deps.engine.holder().await?)
+    immutable(deps, pulled)
 }
 
 fn immutable(deps: &OperationDeps, pulled: &PulledImage) -> Result<(), StepError> {

@@ -8,7 +8,7 @@
 //! | to change | read |
 //! |---|---|
 //! | the steps of a deploy | `deploy` |
-//! | what is refused before anything is touched | `preflight`, `image` |
+//! | what is refused before anything is touched | `preflight`, `image`, `signature` |
 //! | where a tag's immutability is enforced | `image` |
 //! | the HTTP status of a failure | `failure` |
 //! | what a record says | `record`, then the event in [`crate::audit`] |
@@ -25,6 +25,7 @@ mod preflight;
 mod pull;
 mod record;
 mod request;
+mod signature;
 mod step;
 mod stop;
 
