@@ -25,15 +25,28 @@ pub(super) fn verify<'a>(
     pulled: &'a PulledImage,
     platform: &'a Platform,
 ) -> impl Future<Output = Result<Verified, StepError>> + use<'a> {
-    let (deps, id) = (run.deps, &run.operation.id);
-    let limit = signature::limit(run);
+    let deps = run.deps;
+    let acceptable = acceptable(run, pulled, platform);
     async move {
-        may_run(deps, pulled, platform)?;
-        let signature = signature::signed(deps, id, pulled, limit).await?;
+        let signature = acceptable.await?;
         // A pull takes long.
         still_apart(deps).await?;
         let holder = deps.engine.holder().await?;
         Ok(Verified { holder, signature })
+    }
+}
+
+/// Whether a deploy of this image would be accepted, and who signed it: what holds of a pull ahead of one too.
+pub(super) fn acceptable<'a>(
+    run: &Run<'a>,
+    pulled: &'a PulledImage,
+    platform: &'a Platform,
+) -> impl Future<Output = Result<Option<SignatureRecord>, StepError>> + use<'a> {
+    let (deps, id) = (run.deps, &run.operation.id);
+    let limit = signature::limit(run);
+    async move {
+        may_run(deps, pulled, platform)?;
+        signature::signed(deps, id, pulled, limit).await
     }
 }
 

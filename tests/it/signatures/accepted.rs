@@ -283,3 +283,30 @@ fn history_shows_who_signed_and_that_nobody_did() {
     let json = history(&["--json"]);
     assert!(json.contains(&format!("\"key\":\"{key}\"")), "{json}");
 }
+
+/// What a deploy would refuse is said when it is fetched ahead, by the same question.
+#[test]
+fn a_pull_ahead_asks_for_the_signature_too_and_status_shows_the_policy() {
+    let mut world = World::new(Kind::Fake);
+    let signer = Signer::new();
+    enforcing(&mut world, &signer);
+    let (_agent, _) = running_signed(&world, &signer);
+    let old = world.identity();
+    let image = world.push_runtime("2.0.0");
+    let (code, said) = world.operator("pull", &["2.0.0"]);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("the registry has no signature"), "{said}");
+    let outcome = world.last_outcome();
+    assert_eq!(outcome["http"], 422);
+    assert_eq!(outcome["signature"]["verdict"], "not_signed");
+    signer.sign(&world, "2.0.0", &image.digest);
+    let (code, said) = world.operator("pull", &["2.0.0"]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(world.last_outcome()["signature"]["key"], signer.id());
+    assert_eq!(world.identity(), old);
+    let (_, said) = world.operator("status", &[]);
+    assert!(
+        said.contains(&format!("enforce, by {}", signer.id())),
+        "{said}"
+    );
+}
