@@ -1,5 +1,6 @@
 //! The command line: one file a command, each with its arguments and its `run`.
 
+mod apart;
 mod check;
 mod container_lock;
 mod findings;
@@ -10,6 +11,7 @@ mod process_limits;
 mod prune;
 mod serve;
 mod signals;
+mod socket_unit;
 mod sockets;
 mod source;
 mod verify;
