@@ -52,8 +52,14 @@ pub enum OperationKind {
     Deploy,
     /// Stop and remove the runtime container.
     Stop,
+    /// Fetch an image ahead of a deploy.
+    Pull,
     /// Remove images that are no longer needed.
     Prune,
+    /// Refuse deploys until a time.
+    Freeze,
+    /// Take them again.
+    Thaw,
 }
 
 /// How an operation or a step ended.
@@ -147,11 +153,24 @@ pub struct OperationStarted {
     pub environment_asked: Option<String>,
     /// The agent's own environment.
     pub environment: String,
+    /// Of a freeze: why, and until when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub freeze: Option<FreezeAsked>,
     /// From arrival to start, in milliseconds.
     pub queue_wait_ms: u64,
     /// Keyed fingerprint of the agent's settings.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub settings: Option<String>,
+}
+
+/// A freeze that is asked for.
+#[derive(Debug, Clone, Serialize)]
+pub struct FreezeAsked {
+    /// Why.
+    #[serde(serialize_with = "long")]
+    pub reason: String,
+    /// Until when, RFC 3339.
+    pub until: String,
 }
 
 /// A step begins.
@@ -162,6 +181,9 @@ pub struct StepStarted {
     pub operation: String,
     /// Name of the step, as the operation's own list has it.
     pub step: &'static str,
+    /// What it acts on, where there are several.
+    #[serde(serialize_with = "short::opt", skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
 }
 
 /// A step ended.
@@ -234,6 +256,36 @@ pub struct Fingerprint {
     pub names: Vec<String>,
 }
 
+/// What was found out about the signature of an image.
+#[derive(Debug, Clone, Serialize)]
+pub struct SignatureRecord {
+    /// The policy that asked: `warn` or `enforce`.
+    pub policy: &'static str,
+    /// What was found.
+    pub verdict: SignatureVerdict,
+    /// Fingerprint of the key that made it.
+    #[serde(serialize_with = "short::opt", skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// In which form it is attached: `bundle` or `simple_signing`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub form: Option<&'static str>,
+    /// Why there is none.
+    #[serde(serialize_with = "long::opt", skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// Whether an image is signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignatureVerdict {
+    /// By a pinned key, for exactly this deploy.
+    Signed,
+    /// Nothing that is attached counts.
+    NotSigned,
+    /// The registry did not say.
+    Unanswered,
+}
+
 /// An operation ended.
 #[derive(Debug, Clone, Serialize)]
 pub struct OperationEnded {
@@ -263,6 +315,9 @@ pub struct OperationEnded {
     /// Id of the image in the engine.
     #[serde(serialize_with = "short::opt", skip_serializing_if = "Option::is_none")]
     pub image_id: Option<String>,
+    /// What was found out about the image's signature; none if nobody asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signature: Option<SignatureRecord>,
     /// Full id of the container that is there now.
     #[serde(serialize_with = "short::opt", skip_serializing_if = "Option::is_none")]
     pub container_id: Option<String>,
@@ -288,7 +343,7 @@ pub struct OperationInterrupted {
     /// Operation id.
     #[serde(serialize_with = "name")]
     pub operation: String,
-    /// What was being done: `deploy`, `stop` or `prune`.
+    /// What was being done, as the record of its begin says.
     #[serde(serialize_with = "name")]
     pub kind: String,
     /// The last step that was begun.
@@ -388,7 +443,7 @@ pub struct TrailContinued {
 pub struct Unfinished {
     /// Operation id.
     pub operation: String,
-    /// `deploy`, `stop` or `prune`.
+    /// What was being done.
     pub kind: String,
     /// Reference asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]

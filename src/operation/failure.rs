@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 pub use crate::audit::RuntimeState;
-use crate::audit::TrailError;
+use crate::audit::{SignatureRecord, SignatureVerdict, TrailError};
 use crate::engine::{ContainerId, ContainerStatus, Effect, EngineError, EngineFault, Observed};
 
 /// The steps, in the order in which they happen.
@@ -106,6 +106,14 @@ pub enum FailureKind {
     TagMoved,
     /// The image must not, or cannot, run as it is.
     ImageRefused,
+    /// The image is not signed as the policy demands.
+    NotSigned,
+    /// Deploys are frozen.
+    Frozen,
+    /// Whoever asked has ended it, or the agent's end has.
+    Cancelled,
+    /// An image is being fetched or removed by somebody else.
+    Busy,
     /// The new container did not start, or ended badly in the confirmation window.
     NotStarted,
     /// The actor died.
@@ -194,11 +202,17 @@ impl FailureKind {
     #[must_use]
     pub const fn http_status(self) -> u16 {
         match self {
-            Self::QueueFull | Self::ShuttingDown | Self::Abandoned | Self::EngineUnreachable => 503,
+            Self::QueueFull
+            | Self::ShuttingDown
+            | Self::Abandoned
+            | Self::Cancelled
+            | Self::Busy
+            | Self::EngineUnreachable => 503,
+            Self::Frozen => 423,
             Self::Deadline => 504,
             Self::EngineRefused => 502,
             Self::TagMoved => 409,
-            Self::ImageRefused => 422,
+            Self::ImageRefused | Self::NotSigned => 422,
             Self::Host | Self::Trail | Self::NotStarted | Self::Panicked => 500,
         }
     }
@@ -219,8 +233,17 @@ pub(super) enum StepError {
     Image(String),
     #[error("{0}")]
     WrongPlatform(String),
+    #[error("{}", record.detail.as_deref().unwrap_or("no signature"))]
+    Signature {
+        /// Whether nobody answered in time.
+        deadline: bool,
+        /// What was found.
+        record: Box<SignatureRecord>,
+    },
     #[error("{0}")]
     NotStarted(String),
+    #[error("{0}")]
+    Cancelled(&'static str),
     #[error("it did not end within {0} s, which is what the operation's budget leaves for it")]
     OutOfTime(u64),
 }
@@ -247,7 +270,13 @@ impl StepError {
             Self::TagMoved(_) => FailureKind::TagMoved,
             Self::Image(_) => FailureKind::ImageRefused,
             Self::WrongPlatform(_) => FailureKind::EngineRefused,
+            Self::Signature { deadline: true, .. } => FailureKind::Deadline,
+            Self::Signature { record, .. } => match record.verdict {
+                SignatureVerdict::Signed | SignatureVerdict::NotSigned => FailureKind::NotSigned,
+                SignatureVerdict::Unanswered => FailureKind::EngineRefused,
+            },
             Self::NotStarted(_) => FailureKind::NotStarted,
+            Self::Cancelled(_) => FailureKind::Cancelled,
             Self::OutOfTime(_) => FailureKind::Deadline,
         }
     }

@@ -15,6 +15,16 @@ pub(super) struct Prepared {
     pub(super) engine: EngineInfo,
 }
 
+/// What judging an image takes, whatever else is wrong with this host: a pull ahead needs no more.
+pub(super) async fn look_ahead(deps: &OperationDeps) -> Result<Prepared, StepError> {
+    let host = inspect_host(&deps.runtime, &deps.host_paths);
+    let (host, engine) = join(host, deps.engine.info()).await;
+    Ok(Prepared {
+        environment: host.environment.unwrap_or_default(),
+        engine: engine?,
+    })
+}
+
 /// Touches nothing: reads `runtime.env` afresh, checks the binds, the plane, the engine and the network.
 pub(super) async fn preflight(deps: &OperationDeps) -> Result<Prepared, StepError> {
     // The engine starts programs to tell its version: the host is checked meanwhile.

@@ -103,7 +103,7 @@ pub const CAUSES: [Cause; 41] = [
     cause(
         Step::Create,
         "a bind source that goes during the pull",
-        verified("image::verify"),
+        verified("image::unchanged"),
         "known::a_bind_source_that_goes_during_the_pull_is_found",
     ),
     cause(
@@ -165,7 +165,7 @@ pub const CAUSES: [Cause; 41] = [
     cause(
         Step::Start,
         "an image for another platform",
-        verified("image::verify"),
+        verified("image::may_run"),
         "failures::an_engine_that_has_no_such_platform_leaves_the_old_container",
     ),
     cause(

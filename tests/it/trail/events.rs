@@ -13,6 +13,7 @@ pub fn started(operation: &str) -> Event {
         image: Some("ghcr.io/ceerkle/dreichor-trading/runtime:v1".to_owned()),
         environment_asked: Some("dev".to_owned()),
         environment: "dev".to_owned(),
+        freeze: None,
         queue_wait_ms: 3,
         settings: None,
     })
@@ -22,6 +23,7 @@ pub fn step(operation: &str, step: &'static str) -> Event {
     Event::StepStarted(StepStarted {
         operation: operation.to_owned(),
         step,
+        image: None,
     })
 }
 
@@ -49,6 +51,7 @@ pub fn ended(operation: &str, outcome: Outcome) -> OperationEnded {
         image: Some("ghcr.io/ceerkle/dreichor-trading/runtime:v1".to_owned()),
         digest: Some(format!("sha256:{}", "ab".repeat(32))),
         image_id: Some(format!("sha256:{}", "cd".repeat(32))),
+        signature: None,
         container_id: Some("e".repeat(64)),
         duration_ms: 2500,
         downtime_ms: Some(1200),
