@@ -1,5 +1,6 @@
 //! The command line: one file a command, each with its arguments and its `run`.
 
+mod acknowledge;
 mod check;
 mod container_lock;
 mod findings;
@@ -17,6 +18,7 @@ mod verify;
 use clap::{Parser, Subcommand};
 
 use crate::exit::Exit;
+use acknowledge::AcknowledgeArguments;
 use check::CheckArguments;
 use history::HistoryArguments;
 use prune::PruneArguments;
@@ -42,6 +44,8 @@ enum Command {
     History(HistoryArguments),
     /// Check the audit trail's chain
     Verify(VerifyArguments),
+    /// Let deploys go on although the ledger of tags may not know every tag; recorded with the reason and the user
+    Acknowledge(AcknowledgeArguments),
     /// Remove images that were deployed before and that no container uses; the agent must be stopped meanwhile
     Prune(PruneArguments),
     /// Read a service token's secret from standard input and print its SHA-256 for the settings
@@ -57,6 +61,7 @@ impl Cli {
             Command::Check(arguments) => check::run(&arguments),
             Command::History(arguments) => history::run(arguments),
             Command::Verify(arguments) => verify::run(arguments),
+            Command::Acknowledge(arguments) => acknowledge::run(&arguments),
             Command::Prune(arguments) => prune::run(&arguments),
             Command::HashSecret => hash_secret::run(),
         }

@@ -9,7 +9,7 @@ use listenfd::ListenFd;
 use sd_notify::NotifyState;
 use tokio::sync::watch;
 
-use crate::runtime::Activity;
+use crate::runtime::{Activity, Conditions};
 
 /// STATUS lines are sent this often at most: a pull reports many times a second.
 const STATUS_INTERVAL: Duration = Duration::from_secs(1);
@@ -89,13 +89,25 @@ pub async fn stopping() -> ! {
     }
 }
 
-/// Keeps `systemctl status` up to date until the activity's writer is gone.
-pub async fn report(mut activity: watch::Receiver<Activity>) {
+/// Keeps `systemctl status` up to date, with what is being done and what is wrong, until the writer of either is gone.
+pub async fn report(
+    mut activity: watch::Receiver<Activity>,
+    mut conditions: watch::Receiver<Conditions>,
+) {
     loop {
-        let line = activity.borrow_and_update().to_string();
+        let doing = activity.borrow_and_update().to_string();
+        let wrong = conditions.borrow_and_update().to_string();
+        let line = match wrong.is_empty() {
+            true => doing,
+            false => format!("{doing}; {wrong}"),
+        };
         notify(&[NotifyState::Status(&line)]);
         tokio::time::sleep(STATUS_INTERVAL).await;
-        if activity.changed().await.is_err() {
+        let changed = tokio::select! {
+            changed = activity.changed() => changed,
+            changed = conditions.changed() => changed,
+        };
+        if changed.is_err() {
             return;
         }
     }

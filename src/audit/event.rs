@@ -6,6 +6,7 @@
 use serde::Serialize;
 
 use super::bounds::{long, name, names, short};
+use super::doubt::{Doubt, LedgerAcknowledged, LedgerDoubted};
 use super::ledger::LedgerReference;
 
 /// One event, as `audit.jsonl` shows it. `record` documents every field.
@@ -24,12 +25,16 @@ pub enum Event {
     StepEnded(StepEnded),
     /// How the container that is about to be removed came to its end.
     PredecessorEnded(PredecessorEnded),
-    /// A tag ran under this digest: an entry of the ledger of immutable tags.
+    /// A tag is bound to this digest: an entry of the ledger of immutable tags.
     TagRan(TagRan),
     /// An operation ended, one way or another.
     OperationEnded(Box<OperationEnded>),
     /// An operation that an earlier life of the agent left without an outcome is closed.
     OperationInterrupted(OperationInterrupted),
+    /// The runtime container is of an operation that the trail does not know.
+    LedgerDoubted(LedgerDoubted),
+    /// An operator has acknowledged what is doubted of the ledger.
+    LedgerAcknowledged(LedgerAcknowledged),
     /// A rejected request. Hand these to `Trail::rejected`, which bounds them.
     Rejected(Rejection),
     /// Rejected requests that were only counted.
@@ -99,6 +104,9 @@ pub struct AgentStarted {
     pub environment: String,
     /// Process id.
     pub pid: u32,
+    /// There was no trail in the state directory: what ran before is not known.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub new_trail: bool,
 }
 
 /// The agent ends in order.
@@ -199,7 +207,8 @@ pub struct PredecessorEnded {
     pub killed_after_grace: bool,
 }
 
-/// A tag ran under this digest.
+/// A tag is bound to this digest. Written when its deploy has passed every check and nothing has been touched yet, and
+/// for a container that an interrupted deploy has started; 0.1.0 wrote it after the start.
 #[derive(Debug, Clone, Serialize)]
 pub struct TagRan {
     /// Operation id.
@@ -367,6 +376,9 @@ pub struct TrailContinued {
     pub after_seq: u64,
     /// The ledger of tags as it stood.
     pub ledger: LedgerReference,
+    /// What was doubted of the ledger and not acknowledged.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub doubts: Vec<Doubt>,
     /// Operations that were under way.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unfinished: Vec<Unfinished>,

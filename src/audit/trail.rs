@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::future::Future;
 use std::io;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
@@ -14,12 +15,15 @@ use time::OffsetDateTime;
 use tokio::sync::oneshot;
 
 use super::anchor::Anchor;
-use super::chain::{Chain, Entry};
+use super::chain::{Chain, Entry, Found};
 use super::directory;
+use super::doubt::Doubt;
+use super::doubts::SharedDoubts;
 use super::error::TrailError;
-use super::event::{AgentStarted, Event, Rejection, TornLineKeptAside, TrailDamaged};
+use super::event::{AgentStarted, Event, Rejection, TrailDamaged};
 use super::head::SharedHead;
 use super::ledger::LedgerEntry;
+use super::lookup;
 use super::options::{Opened, Quarantined, TrailOptions};
 use super::rejections::Rejections;
 use super::state::SharedLedger;
@@ -44,6 +48,8 @@ struct Shared {
     waiting: Arc<AtomicUsize>,
     rejections: Arc<Rejections>,
     ledger: SharedLedger,
+    doubts: SharedDoubts,
+    directory: PathBuf,
     head: SharedHead,
 }
 
@@ -64,23 +70,26 @@ impl Trail {
                 bytes: torn.bytes,
             }),
             unfinished: chain.state().unfinished.clone(),
-            problems: [found.told, found.problems.clone()].concat(),
+            problems: [&found.told[..], &found.problems[..]].concat(),
             ledger_tags: chain.state().ledger.read().len(),
             seq: 0,
         };
-        chain.record(&first_records(&options, found.torn, found.problems))?;
+        // A start before this one may have got no further than the names.
+        let new_trail = chain.state().newest.seq == 0 && found.problems.is_empty();
+        chain.record(&first_records(&options, new_trail, found))?;
         chain.note_head()?;
         opened.seq = chain.state().newest.seq;
-        let trail = Self::start(chain, lock)
+        let trail = Self::start(chain, lock, directory.clone())
             .map_err(|error| TrailError::io("start a writer for", directory, &error))?;
         Ok((trail, opened))
     }
 
-    fn start(chain: Chain, lock: File) -> io::Result<Self> {
+    fn start(chain: Chain, lock: File, directory: PathBuf) -> io::Result<Self> {
         let (queue, messages) = mpsc::channel();
         let waiting = Arc::new(AtomicUsize::new(0));
         let rejections = Arc::new(Rejections::new(Instant::now()));
         let ledger = chain.state().ledger.clone();
+        let doubts = chain.state().doubts.clone();
         let head = chain.head().clone();
         let writer = Writer {
             queue: messages,
@@ -99,6 +108,8 @@ impl Trail {
                 waiting,
                 rejections,
                 ledger,
+                doubts,
+                directory,
                 head,
             }),
         })
@@ -159,9 +170,25 @@ impl Trail {
         }
     }
 
-    /// Under which identity `reference` (`repository:tag`) first ran, if ever.
+    /// To which identity `reference` (`repository:tag`) is bound, if it was ever deployed.
     pub fn ledger_lookup(&self, reference: &str) -> Option<LedgerEntry> {
         self.shared.ledger.read().get(reference).cloned()
+    }
+
+    /// Why the ledger may not know every tag, oldest first; empty when nothing is doubted, or all of it is acknowledged.
+    #[must_use]
+    pub fn doubts(&self) -> Vec<Doubt> {
+        self.shared.doubts.get()
+    }
+
+    /// Whether this trail has begun `operation`, or an operator has acknowledged that it has not. Blocks: a trail that
+    /// does not know it is read as a whole.
+    ///
+    /// # Errors
+    /// The trail cannot be read.
+    pub fn knows_operation(&self, operation: &str) -> io::Result<bool> {
+        let named = self.shared.ledger.read().names_operation(operation);
+        Ok(named || lookup::knows_operation(&self.shared.directory, operation)?)
     }
 
     /// The newest durable record.
@@ -200,19 +227,16 @@ impl Drop for Shared {
     }
 }
 
-fn first_records(
-    options: &TrailOptions,
-    torn: Vec<TornLineKeptAside>,
-    problems: Vec<String>,
-) -> Vec<Entry> {
+fn first_records(options: &TrailOptions, new_trail: bool, found: Found) -> Vec<Entry> {
     let started = Event::AgentStarted(AgentStarted {
         environment: options.environment.clone(),
         pid: std::process::id(),
+        new_trail,
     });
     let damaged = |problem| Event::TrailDamaged(TrailDamaged { problem });
     std::iter::once(started)
-        .chain(torn.into_iter().map(Event::TornLineKeptAside))
-        .chain(problems.into_iter().map(damaged))
+        .chain(found.torn.into_iter().map(Event::TornLineKeptAside))
+        .chain(found.problems.into_iter().map(damaged))
         .map(|event| (OffsetDateTime::now_utc(), event))
         .collect()
 }

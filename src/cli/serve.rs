@@ -18,7 +18,9 @@ use crate::domain::Environment;
 use crate::engine::Engine;
 use crate::exit::Exit;
 use crate::logging;
-use crate::operation::{OperationDeps, env_file_is_guarded, not_apart, record_interrupted};
+use crate::operation::{
+    LedgerGuard, OperationDeps, env_file_is_guarded, not_apart, record_interrupted,
+};
 use crate::runtime::{self, Watcher};
 use crate::settings::Settings;
 use crate::systemd::{self, HandedOver, Heartbeat};
@@ -129,8 +131,17 @@ async fn start_agent(
         Watcher::new(engine.clone(), publisher, settings.status_max_age);
     let (activity, activity_seen) = runtime::activity();
     actix::spawn(watcher.run());
-    actix::spawn(systemd::report(activity_seen));
+    let (conditions, conditions_seen) = runtime::conditions();
+    actix::spawn(systemd::report(activity_seen, conditions_seen));
     actix::spawn(logging::report_broken_requests());
+    let ledger = LedgerGuard::new(
+        trail.clone(),
+        settings.state_directory.clone(),
+        settings.environment,
+        conditions,
+    );
+    ledger.announce().await;
+    actix::spawn(ledger.clone().follow(engine.clone()));
     let deps = OperationDeps {
         environment: settings.environment,
         engine,
@@ -139,6 +150,7 @@ async fn start_agent(
         host_paths: settings.host_paths.clone(),
         docker_config: settings.engine.docker_config.clone(),
         trail: trail.clone(),
+        ledger,
         settings_fingerprint: fingerprinter
             .of([("settings", fingerprinted.as_str())])
             .fingerprint,

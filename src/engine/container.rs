@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::error::{EngineError, EngineFault};
+use crate::domain::ImageReference;
 
 /// A full container id. Acts go to ids, never to names: the engine falls back from names to id prefixes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +50,8 @@ pub struct Observed {
     pub id: ContainerId,
     /// The image as it was asked for, without the digest that this agent adds.
     pub image: String,
+    /// The digest that this agent added; none of a container of somebody else.
+    pub digest: Option<String>,
     /// The image that really runs.
     pub image_id: ImageId,
     /// Its state.
@@ -121,6 +124,16 @@ impl Observed {
         }
     }
 
+    /// Whether it has run, and was made of this tag, as this agent or somebody else spells it.
+    #[must_use]
+    pub fn is_made_of(&self, reference: &ImageReference) -> bool {
+        let familiar = || {
+            let (repository, tag) = (reference.repository().familiar(), reference.tag());
+            self.image == format!("{repository}:{}", tag.as_str())
+        };
+        self.started_at.is_some() && (self.image == reference.as_str() || familiar())
+    }
+
     /// Whether its process exists, or the engine may bring it back by itself.
     #[must_use]
     pub fn may_run(&self) -> bool {
@@ -146,6 +159,7 @@ mod tests {
             let observed = Observed {
                 id: ContainerId("0".repeat(64)),
                 image: "r:1".to_owned(),
+                digest: None,
                 image_id: ImageId("sha256:0".to_owned()),
                 status,
                 started_at: Some("2026-01-01T00:00:00Z".to_owned()),

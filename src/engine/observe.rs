@@ -109,12 +109,14 @@ fn observed(found: ContainerInspectResponse) -> Result<Observed, EngineError> {
             HealthStatusEnum::UNHEALTHY => Some(Health::Unhealthy),
             HealthStatusEnum::EMPTY | HealthStatusEnum::NONE => None,
         });
+    let (image, digest) = asked(
+        config.image.ok_or_else(not_understood)?,
+        operation.is_some(),
+    );
     Ok(Observed {
         id: ContainerId::full(found.id)?,
-        image: asked(
-            config.image.ok_or_else(not_understood)?,
-            operation.is_some(),
-        ),
+        image,
+        digest,
         image_id: ImageId(found.image.ok_or_else(not_understood)?),
         status: status(state.status)?,
         started_at: state.started_at.filter(|at| !at.is_empty() && at != NEVER),
@@ -127,10 +129,10 @@ fn observed(found: ContainerInspectResponse) -> Result<Observed, EngineError> {
 }
 
 /// This agent creates by tag and digest and is asked for tags; what others asked for is shown as it is.
-fn asked(image: String, ours: bool) -> String {
+fn asked(image: String, ours: bool) -> (String, Option<String>) {
     match image.split_once('@') {
-        Some((asked, _)) if ours => asked.to_owned(),
-        _ => image,
+        Some((asked, digest)) if ours => (asked.to_owned(), Some(digest.to_owned())),
+        _ => (image, None),
     }
 }
 

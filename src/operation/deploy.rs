@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use super::confirm::confirm;
-use super::failure::{Failure, FailureKind, Step, StepError};
+use super::failure::{Failure, FailureKind, Step};
 use super::image::verify;
 use super::preflight::{Prepared, preflight};
 use super::pull::pull;
-use super::record;
 use super::request::Completed;
 use super::step::Run;
 use super::stop::{record_end, remove, stop_old};
@@ -34,7 +33,7 @@ pub(super) async fn deploy(
     let holder = run
         .step(
             Step::Verify,
-            verify(deps, &pulled, &prepared.engine.platform),
+            verify(run.deps, run.operation, &pulled, &prepared.engine.platform),
         )
         .await?;
 
@@ -57,8 +56,6 @@ pub(super) async fn deploy(
     let started = deps.engine.start(created, limit);
     let started = run.step(Step::Start, async { Ok(started.await?) }).await?;
     run.facts.started();
-    // Beside the window: it ran, whatever becomes of it.
-    let entered = deps.trail.append(record::tag_ran(run.operation, &pulled));
     let confirmed = confirm(deps, &started.id, &pulled, &mut events);
     match run.attempt(Step::Confirm, confirmed).await {
         Ok(state) => run.facts.state = Some(state),
@@ -69,13 +66,9 @@ pub(super) async fn deploy(
             return Err(run.failed(Step::Confirm, &error).await);
         }
     }
-    match entered.await {
-        Ok(_) => Ok(Completed::Deployed {
-            image: image.clone(),
-        }),
-        // An immutable tag that nobody remembers is none.
-        Err(error) => Err(run.failed(Step::Confirm, &StepError::Trail(error)).await),
-    }
+    Ok(Completed::Deployed {
+        image: image.clone(),
+    })
 }
 
 /// Stops a container that failed its confirmation, so that no restart policy loops it. It stays for `docker logs`.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::ledger_guard::LedgerGuard;
 use super::request::Request;
 use crate::audit::{Fingerprinter, Trail};
 use crate::domain::{Environment, HostPaths};
@@ -28,6 +29,8 @@ pub struct OperationDeps {
     pub docker_config: Option<PathBuf>,
     /// The audit trail.
     pub trail: Trail,
+    /// Whether the ledger of tags can be believed.
+    pub ledger: LedgerGuard,
     /// Keyed fingerprints of what must not be written down.
     pub fingerprinter: Fingerprinter,
     /// Keyed fingerprint of the agent's own settings.

@@ -104,6 +104,8 @@ pub enum FailureKind {
     EngineRefused,
     /// The tag moved to another digest.
     TagMoved,
+    /// The ledger of tags may not know every tag, and nobody has acknowledged that.
+    LedgerDoubted,
     /// The new container did not start, or ended badly in the confirmation window.
     NotStarted,
     /// The actor died.
@@ -165,7 +167,7 @@ impl FailureKind {
             Self::QueueFull | Self::ShuttingDown | Self::Abandoned | Self::EngineUnreachable => 503,
             Self::Deadline => 504,
             Self::EngineRefused => 502,
-            Self::TagMoved => 409,
+            Self::TagMoved | Self::LedgerDoubted => 409,
             Self::Host | Self::Trail | Self::NotStarted | Self::Panicked => 500,
         }
     }
@@ -182,6 +184,8 @@ pub(super) enum StepError {
     Host(String),
     #[error("{0}")]
     TagMoved(String),
+    #[error("{0}")]
+    LedgerDoubted(String),
     #[error("{0}")]
     WrongPlatform(String),
     #[error("{0}")]
@@ -210,6 +214,7 @@ impl StepError {
             Self::Trail(_) => FailureKind::Trail,
             Self::Host(_) => FailureKind::Host,
             Self::TagMoved(_) => FailureKind::TagMoved,
+            Self::LedgerDoubted(_) => FailureKind::LedgerDoubted,
             Self::WrongPlatform(_) => FailureKind::EngineRefused,
             Self::NotStarted(_) => FailureKind::NotStarted,
             Self::OutOfTime(_) => FailureKind::Deadline,

@@ -9,7 +9,7 @@
 //! |---|---|
 //! | the steps of a deploy | `deploy` |
 //! | what is refused before anything is touched | `preflight`, `image` |
-//! | where a tag's immutability is enforced | `image` |
+//! | where a tag's immutability is enforced | `image`; whether its ledger is believed, `ledger_guard` |
 //! | the HTTP status of a failure | `failure` |
 //! | what a record says | `record`, then the event in [`crate::audit`] |
 
@@ -19,6 +19,7 @@ mod deps;
 mod failure;
 mod image;
 mod interrupted;
+mod ledger_guard;
 mod paths;
 mod perform;
 mod preflight;
@@ -31,6 +32,7 @@ mod stop;
 pub use deps::OperationDeps;
 pub use failure::{Failure, FailureKind, RuntimeState, Step};
 pub use interrupted::record_interrupted;
+pub use ledger_guard::LedgerGuard;
 pub use paths::{EnvFileFault, bind_source, env_file_is_guarded, not_apart};
 pub use perform::{not_started, perform};
 pub use preflight::read_env_file;

@@ -144,7 +144,7 @@ pub(super) fn predecessor_ended(operation: &Operation, old: &Observed, end: &End
     })
 }
 
-/// The entry of the tag in the ledger: it ran under this digest.
+/// The entry of the tag in the ledger: it is bound to this digest.
 pub(super) fn tag_ran(operation: &Operation, image: &PulledImage) -> Event {
     Event::TagRan(TagRan {
         operation: operation.id.clone(),

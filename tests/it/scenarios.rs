@@ -44,6 +44,8 @@ mod disk;
 mod engine;
 mod engine_answers;
 mod failures;
+mod immutable_through_faults;
+mod ledger_lost;
 mod life;
 mod looping;
 mod names;
