@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::bounds::{long, name, names, short};
 use super::doubt::{Doubt, LedgerAcknowledged, LedgerDoubted};
 use super::ledger::LedgerReference;
+use super::observation::{ObservationsSuppressed, RuntimeObserved};
 
 /// One event, as `audit.jsonl` shows it. `record` documents every field.
 #[derive(Debug, Clone, Serialize)]
@@ -39,6 +40,10 @@ pub enum Event {
     Rejected(Rejection),
     /// Rejected requests that were only counted.
     RejectionsSuppressed(RejectionsSuppressed),
+    /// Something was seen of the container that no operation did. Hand these to `Trail::observed`, which bounds them.
+    RuntimeObserved(Box<RuntimeObserved>),
+    /// Observations that were only counted.
+    ObservationsSuppressed(ObservationsSuppressed),
     /// An image was removed from the host.
     ImagePruned(ImagePruned),
     /// Bytes after the last whole record were moved to a file of their own.
@@ -198,6 +203,9 @@ pub struct PredecessorEnded {
     /// Id of its image.
     #[serde(serialize_with = "short::opt", skip_serializing_if = "Option::is_none")]
     pub image_id: Option<String>,
+    /// This agent did not make it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub foreign: bool,
     /// Exit code, when the engine knows one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i64>,

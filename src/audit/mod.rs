@@ -4,16 +4,17 @@
 //!
 //! | | |
 //! |---|---|
-//! | format | `bounds`, `hash`, `anchor`, `doubt` of the ledger, `event` what can be said, `record` a line of it |
+//! | format | `bounds`, `hash`, `anchor`, `doubt` of the ledger, `observation` of the container, `event` what can be said, `record` a line of it |
 //! | files | `layout` names, `regular` and `lines` how any of them is read, `files`, `directory` whose it is, `head`, `log_file` the file that grows, `quarantine` |
 //! | tags | `ledger` of immutable tags, `fingerprint` |
 //! | operator | `acknowledgement` of a ledger that may not know every tag |
 //! | check | `verifier` the rules of the chain, `sidecars`, `doubts`, `state`, `recovery` at a start, `verify` for people, `lookup` for the agent |
-//! | write | `options`, `chain`, `rejections`, `writer` the one thread, `trail` the handle |
+//! | write | `options`, `chain`, `budget`, `writer` the one thread, `trail` the handle |
 
 mod acknowledgement;
 mod anchor;
 mod bounds;
+mod budget;
 mod chain;
 mod directory;
 mod doubt;
@@ -29,12 +30,12 @@ mod ledger;
 mod lines;
 mod log_file;
 mod lookup;
+mod observation;
 mod options;
 mod quarantine;
 mod record;
 mod recovery;
 mod regular;
-mod rejections;
 mod sidecars;
 mod state;
 mod trail;
@@ -54,6 +55,7 @@ pub(crate) use layout::{NEWEST, TrailFile, TrailFiles, is_at};
 pub use ledger::{LedgerEntry, LedgerReference};
 pub(crate) use lines::LineReader;
 pub use lookup::doubts_of;
+pub use observation::{Cause, Observation, ObservationsSuppressed, RuntimeObserved};
 pub use options::{Opened, Quarantined, ROTATE_AT, TrailOptions};
 pub(crate) use record::{Line, NotARecord, Text, owned};
 pub use trail::{Pending, Trail};

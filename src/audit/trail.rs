@@ -15,6 +15,7 @@ use time::OffsetDateTime;
 use tokio::sync::oneshot;
 
 use super::anchor::Anchor;
+use super::budget::{self, Budget};
 use super::chain::{Chain, Entry, Found};
 use super::directory;
 use super::doubt::Doubt;
@@ -24,15 +25,15 @@ use super::event::{AgentStarted, Event, Rejection, TrailDamaged};
 use super::head::SharedHead;
 use super::ledger::LedgerEntry;
 use super::lookup;
+use super::observation::RuntimeObserved;
 use super::options::{Opened, Quarantined, TrailOptions};
-use super::rejections::Rejections;
 use super::state::SharedLedger;
 use super::writer::{Message, Writer};
 
 /// More records than this wait only when the disk does not answer.
 const MAX_QUEUED: usize = 1024;
-/// Rejections leave the other half of the queue to operations.
-const MAX_QUEUED_FOR_REJECTIONS: usize = MAX_QUEUED / 2;
+/// Rejections and observations leave the other half of the queue to operations.
+const MAX_QUEUED_OF_BOUNDED: usize = MAX_QUEUED / 2;
 
 /// The trail. Cheap to clone; one thread behind all clones writes.
 #[derive(Debug, Clone)]
@@ -46,7 +47,8 @@ struct Shared {
     queue: Option<mpsc::Sender<Message>>,
     writer: Option<JoinHandle<()>>,
     waiting: Arc<AtomicUsize>,
-    rejections: Arc<Rejections>,
+    rejections: Arc<Budget>,
+    observations: Arc<Budget>,
     ledger: SharedLedger,
     doubts: SharedDoubts,
     directory: PathBuf,
@@ -87,7 +89,9 @@ impl Trail {
     fn start(chain: Chain, lock: File, directory: PathBuf) -> io::Result<Self> {
         let (queue, messages) = mpsc::channel();
         let waiting = Arc::new(AtomicUsize::new(0));
-        let rejections = Arc::new(Rejections::new(Instant::now()));
+        let now = Instant::now();
+        let rejections = Arc::new(Budget::new(budget::REJECTIONS, now));
+        let observations = Arc::new(Budget::new(budget::OBSERVATIONS, now));
         let ledger = chain.state().ledger.clone();
         let doubts = chain.state().doubts.clone();
         let head = chain.head().clone();
@@ -95,6 +99,7 @@ impl Trail {
             queue: messages,
             waiting: Arc::clone(&waiting),
             rejections: Arc::clone(&rejections),
+            observations: Arc::clone(&observations),
             chain,
             lock,
         };
@@ -107,6 +112,7 @@ impl Trail {
                 writer: Some(writer),
                 waiting,
                 rejections,
+                observations,
                 ledger,
                 doubts,
                 directory,
@@ -157,15 +163,27 @@ impl Trail {
     /// Records that a request was rejected, if the budget for that allows; else counts it.
     /// Never waits, never fails.
     pub fn rejected(&self, rejection: Rejection) {
+        self.bounded(Event::Rejected(rejection), &self.shared.rejections);
+    }
+
+    /// Records what was seen of the runtime container, if the budget for that allows; else counts it.
+    /// Never waits, never fails.
+    pub fn observed(&self, observed: RuntimeObserved) {
+        let event = Event::RuntimeObserved(Box::new(observed));
+        self.bounded(event, &self.shared.observations);
+    }
+
+    fn bounded(&self, event: Event, budget: &Arc<Budget>) {
         let now = Instant::now();
         let shared = &self.shared;
-        if shared.waiting.load(Ordering::Relaxed) >= MAX_QUEUED_FOR_REJECTIONS {
-            shared.rejections.suppress(now);
-        } else if shared.rejections.admit(now) {
+        if shared.waiting.load(Ordering::Relaxed) >= MAX_QUEUED_OF_BOUNDED {
+            budget.suppress(now);
+        } else if budget.admit(now) {
             shared.waiting.fetch_add(1, Ordering::Relaxed);
-            shared.send(Message::Rejected {
+            shared.send(Message::Bounded {
                 at: OffsetDateTime::now_utc(),
-                rejection: Box::new(rejection),
+                event: Box::new(event),
+                budget: Arc::clone(budget),
             });
         }
     }

@@ -21,7 +21,7 @@ use crate::logging;
 use crate::operation::{
     LedgerGuard, OperationDeps, env_file_is_guarded, not_apart, record_interrupted,
 };
-use crate::runtime::{self, Watcher};
+use crate::runtime::{self, Watcher, WatcherHandle};
 use crate::settings::Settings;
 use crate::systemd::{self, HandedOver, Heartbeat};
 
@@ -66,7 +66,7 @@ async fn serve(settings: Settings, handed_over: Vec<HandedOver>) -> Result<Exit,
     log_access_checks(&settings);
     log_host_files(&settings).await;
     let access = start_access(&settings);
-    let (agent, dead) = start_agent(&settings, &trail, &opened, fingerprinter).await;
+    let (agent, watcher, dead) = start_agent(&settings, &trail, &opened, fingerprinter).await;
     let answer_within = settings.operation.budget + ANSWER_SLACK;
     let server =
         crate::http::serve(listener, agent.clone(), access, answer_within).map_err(|error| {
@@ -93,6 +93,10 @@ async fn serve(settings: Settings, handed_over: Vec<HandedOver>) -> Result<Exit,
     tokio::time::timeout(limit, server_handle.stop(graceful))
         .await
         .ok();
+    // What was observed and waits for more of it.
+    tokio::time::timeout(LAST_ANSWERS, watcher.flush())
+        .await
+        .ok();
     record_end(&trail, reason).await;
     trail.close().await;
     drop(sockets);
@@ -115,7 +119,7 @@ async fn start_agent(
     trail: &Trail,
     opened: &Opened,
     fingerprinter: Fingerprinter,
-) -> (Agent, oneshot::Receiver<()>) {
+) -> (Agent, WatcherHandle, oneshot::Receiver<()>) {
     let fingerprinted = settings.fingerprinted();
     let engine = Engine::new(
         settings.engine.clone(),
@@ -127,8 +131,13 @@ async fn start_agent(
         settings.runtime.container_name.clone(),
         settings.status_max_age,
     );
-    let (watcher, watcher_handle) =
-        Watcher::new(engine.clone(), publisher, settings.status_max_age);
+    let (watcher, watcher_handle) = Watcher::new(
+        engine.clone(),
+        &settings.runtime.container_name,
+        publisher,
+        trail.clone(),
+        settings.status_max_age,
+    );
     let (activity, activity_seen) = runtime::activity();
     actix::spawn(watcher.run());
     let (conditions, conditions_seen) = runtime::conditions();
@@ -160,12 +169,13 @@ async fn start_agent(
     };
     // The first answer to a status is knowledge, if the engine is there at all.
     watcher_handle.refresh(false).await;
-    Agent::start(
+    let (agent, dead) = Agent::start(
         deps,
         runtime_view,
         settings.queue_capacity,
         Heartbeat::from_environment(),
-    )
+    );
+    (agent, watcher_handle, dead)
 }
 
 /// Waits until the process is to end, and for the running operation when that is what a signal asks for: how it ends,

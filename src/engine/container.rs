@@ -58,12 +58,18 @@ pub struct Observed {
     pub status: ContainerStatus,
     /// RFC 3339, as the engine writes it; none if it never started.
     pub started_at: Option<String>,
+    /// When it ended last, as the engine writes it; none if it never did.
+    pub finished_at: Option<String>,
     /// Of the last end; 0 before any.
     pub exit_code: i64,
     /// Whether the kernel killed it for memory.
     pub oom_killed: bool,
     /// How often the restart policy brought it back.
     pub restart_count: i64,
+    /// Whether its restart policy may bring it back by itself.
+    pub returns_by_itself: bool,
+    /// Its restart policy and limits, which may be changed while it runs.
+    pub settings: String,
     /// None without a health check.
     pub health: Option<Health>,
     /// The operation that made it, if this agent did.
@@ -166,6 +172,9 @@ mod tests {
                 exit_code,
                 oom_killed,
                 restart_count: 3,
+                finished_at: None,
+                returns_by_itself: false,
+                settings: String::new(),
                 health: None,
                 operation: None,
             };

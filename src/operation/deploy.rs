@@ -9,7 +9,7 @@ use super::preflight::{Prepared, preflight};
 use super::pull::pull;
 use super::request::Completed;
 use super::step::Run;
-use super::stop::{record_end, remove, stop_old};
+use super::stop::{record_end, remove, stop_old, warn_of_foreign};
 use crate::domain::ImageReference;
 use crate::engine::{ContainerId, ContainerSpec, Holder, OPERATION_LABEL};
 
@@ -43,6 +43,7 @@ pub(super) async fn deploy(
     let vacancy = match holder {
         Holder::Nobody(vacancy) => vacancy,
         Holder::Container(old) => {
+            warn_of_foreign(run, &old);
             let end = run.step(Step::Stop, stop_old(run, &old, window)).await?;
             record_end(run, &old, end).await;
             run.step(Step::Remove, remove(run, &old, window)).await?

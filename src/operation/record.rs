@@ -138,6 +138,7 @@ pub(super) fn predecessor_ended(operation: &Operation, old: &Observed, end: &End
         container_id: old.id.as_str().to_owned(),
         image: Some(old.image.clone()),
         image_id: Some(old.image_id.as_str().to_owned()),
+        foreign: old.operation.is_none(),
         exit_code: end.exit_code,
         oom_killed: end.oom_killed,
         killed_after_grace: end.killed_after_grace,

@@ -5,7 +5,10 @@
 //! are what stays wrong until somebody acts. Readers never wait for any of them.
 
 mod activity;
+mod changes;
 mod conditions;
+mod observer;
+mod restarts;
 mod view;
 mod watcher;
 

@@ -49,6 +49,7 @@ mod ledger_lost;
 mod life;
 mod looping;
 mod names;
+mod observed;
 mod order;
 mod outside;
 mod prune;
