@@ -13,6 +13,8 @@ use crate::runtime::{Activity, Conditions};
 
 /// STATUS lines are sent this often at most: a pull reports many times a second.
 const STATUS_INTERVAL: Duration = Duration::from_secs(1);
+/// How often it is looked at when nothing is being done.
+const REST_INTERVAL: Duration = Duration::from_secs(4);
 /// systemd asks for two within its timeout: one may be late.
 const BEATS_PER_TIMEOUT: u32 = 4;
 /// How often a drain asks for more time, and for how much.
@@ -89,26 +91,39 @@ pub async fn stopping() -> ! {
     }
 }
 
-/// Keeps `systemctl status` up to date, with what is being done and what is wrong, until the writer of either is gone.
+/// Keeps `systemctl status` up to date until the activity's writer is gone: what is being done, or, when nothing is, what
+/// `at_rest` says; the pull that runs beside it; and what is wrong.
 pub async fn report(
     mut activity: watch::Receiver<Activity>,
+    mut pulling: watch::Receiver<Activity>,
     mut conditions: watch::Receiver<Conditions>,
+    at_rest: impl Fn() -> String,
 ) {
+    let mut told = String::new();
     loop {
-        let doing = activity.borrow_and_update().to_string();
-        let wrong = conditions.borrow_and_update().to_string();
-        let line = match wrong.is_empty() {
-            true => doing,
-            false => format!("{doing}; {wrong}"),
+        let line = {
+            let (activity, pulling) = (activity.borrow_and_update(), pulling.borrow_and_update());
+            let now = match activity.operation {
+                Some(_) => activity.to_string(),
+                None => at_rest(),
+            };
+            let pulling = pulling.operation.as_ref().map(|_| pulling.to_string());
+            let wrong = Some(conditions.borrow_and_update().to_string());
+            let wrong = wrong.filter(|wrong| !wrong.is_empty());
+            let parts = [Some(now), pulling, wrong].into_iter().flatten();
+            parts.collect::<Vec<_>>().join("; ")
         };
-        notify(&[NotifyState::Status(&line)]);
+        if line != told {
+            notify(&[NotifyState::Status(&line)]);
+            told = line;
+        }
         tokio::time::sleep(STATUS_INTERVAL).await;
-        let changed = tokio::select! {
-            changed = activity.changed() => changed,
-            changed = conditions.changed() => changed,
-        };
-        if changed.is_err() {
-            return;
+        tokio::select! {
+            changed = activity.changed() => if changed.is_err() { return },
+            changed = pulling.changed() => if changed.is_err() { return },
+            changed = conditions.changed() => if changed.is_err() { return },
+            // What runs changes by itself too.
+            () = tokio::time::sleep(REST_INTERVAL) => {}
         }
     }
 }

@@ -8,8 +8,9 @@
 //! | files | `layout` names, `regular` and `lines` how any of them is read, `files`, `directory` whose it is, `head`, `log_file` the file that grows, `quarantine` |
 //! | tags | `ledger` of immutable tags, `fingerprint` |
 //! | operator | `acknowledgement` of a ledger that may not know every tag |
-//! | check | `verifier` the rules of the chain, `sidecars`, `doubts`, `state`, `recovery` at a start, `verify` for people, `lookup` for the agent |
+//! | check | `last` how operations ended, `verifier` the rules of the chain, `sidecars`, `doubts`, `state`, `recovery` at a start, `verify` for people, `lookup` for the agent |
 //! | write | `options`, `chain`, `budget`, `writer` the one thread, `trail` the handle |
+//! | write | `options`, `chain`, `rejections`, `writer` the one thread, `trail` the handle |
 
 mod acknowledgement;
 mod anchor;
@@ -25,6 +26,7 @@ mod files;
 mod fingerprint;
 mod hash;
 mod head;
+mod last;
 mod layout;
 mod ledger;
 mod lines;
@@ -50,9 +52,11 @@ pub use directory::{Occupancy, examine};
 pub use doubt::{Doubt, DoubtKind, LedgerAcknowledged, LedgerDoubted};
 pub use error::TrailError;
 pub use event::*;
+pub(crate) use files::{read_own, remove, replace};
 pub use fingerprint::Fingerprinter;
+pub use last::{LastOperation, LastOperations};
 pub(crate) use layout::{NEWEST, TrailFile, TrailFiles, is_at};
-pub use ledger::{LedgerEntry, LedgerReference};
+pub use ledger::{LastRun, LedgerEntry, LedgerReference};
 pub(crate) use lines::LineReader;
 pub use lookup::doubts_of;
 pub use observation::{Cause, Observation, ObservationsSuppressed, RuntimeObserved};

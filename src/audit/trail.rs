@@ -23,6 +23,7 @@ use super::doubts::SharedDoubts;
 use super::error::TrailError;
 use super::event::{AgentStarted, Event, Rejection, TrailDamaged};
 use super::head::SharedHead;
+use super::last::{LastOperations, SharedLast};
 use super::ledger::LedgerEntry;
 use super::lookup;
 use super::observation::RuntimeObserved;
@@ -52,6 +53,7 @@ struct Shared {
     ledger: SharedLedger,
     doubts: SharedDoubts,
     directory: PathBuf,
+    last: SharedLast,
     head: SharedHead,
 }
 
@@ -94,6 +96,7 @@ impl Trail {
         let observations = Arc::new(Budget::new(budget::OBSERVATIONS, now));
         let ledger = chain.state().ledger.clone();
         let doubts = chain.state().doubts.clone();
+        let last = chain.state().last.clone();
         let head = chain.head().clone();
         let writer = Writer {
             queue: messages,
@@ -116,6 +119,7 @@ impl Trail {
                 ledger,
                 doubts,
                 directory,
+                last,
                 head,
             }),
         })
@@ -207,6 +211,11 @@ impl Trail {
     pub fn knows_operation(&self, operation: &str) -> io::Result<bool> {
         let named = self.shared.ledger.read().names_operation(operation);
         Ok(named || lookup::knows_operation(&self.shared.directory, operation)?)
+    }
+
+    /// How the last operations on the runtime ended, as far back as the newest file of the trail goes.
+    pub fn last_operations(&self) -> LastOperations {
+        self.shared.last.get()
     }
 
     /// The newest durable record.

@@ -74,6 +74,8 @@ pub struct Observed {
     pub health: Option<Health>,
     /// The operation that made it, if this agent did.
     pub operation: Option<String>,
+    /// The revision of its source, where the image says so.
+    pub revision: Option<String>,
 }
 
 impl ContainerId {
@@ -177,6 +179,7 @@ mod tests {
                 settings: String::new(),
                 health: None,
                 operation: None,
+                revision: None,
             };
             observed.is_kept_up()
         };

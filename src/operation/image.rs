@@ -17,16 +17,10 @@ pub(super) async fn verify(
     pulled: &PulledImage,
     platform: &Platform,
 ) -> Result<Holder, StepError> {
-    if pulled.platform != *platform {
-        let (image, engine) = (&pulled.platform, platform);
-        return Err(StepError::WrongPlatform(format!(
-            "the image is for {}/{} and the Docker engine runs {}/{}",
-            image.os, image.architecture, engine.os, engine.architecture
-        )));
-    }
+    of_platform(pulled, platform)?;
     let holder = deps.engine.holder().await?;
     let old = match &holder {
-        Holder::Container(old) => Some(old),
+        Holder::Container(old) => Some(&**old),
         Holder::Nobody(_) => None,
     };
     deps.ledger.admit_over(old).await?;
@@ -37,6 +31,27 @@ pub(super) async fn verify(
         .append(record::tag_ran(operation, pulled))
         .await?;
     Ok(holder)
+}
+
+/// Whether a deploy of this image would be accepted: what holds of a pull ahead of one too.
+pub(super) fn acceptable(
+    deps: &OperationDeps,
+    pulled: &PulledImage,
+    platform: &Platform,
+) -> Result<(), StepError> {
+    of_platform(pulled, platform)?;
+    immutable(deps, pulled, None)
+}
+
+fn of_platform(pulled: &PulledImage, platform: &Platform) -> Result<(), StepError> {
+    if pulled.platform == *platform {
+        return Ok(());
+    }
+    let (image, engine) = (&pulled.platform, platform);
+    Err(StepError::WrongPlatform(format!(
+        "the image is for {}/{} and the Docker engine runs {}/{}",
+        image.os, image.architecture, engine.os, engine.architecture
+    )))
 }
 
 fn immutable(

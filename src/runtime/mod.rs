@@ -14,5 +14,5 @@ mod watcher;
 
 pub use activity::{Activity, activity};
 pub use conditions::{Conditions, conditions};
-pub use view::{RuntimeView, StaleView, ViewPublisher, view};
+pub use view::{RuntimeView, Seen, StaleView, ViewPublisher, view};
 pub use watcher::{Watcher, WatcherHandle};

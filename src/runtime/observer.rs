@@ -28,7 +28,7 @@ enum Known {
     /// Nothing yet: the next inspect tells what is there.
     Nothing,
     /// What was seen last.
-    Seen(Option<Observed>),
+    Seen(Option<Box<Observed>>),
 }
 
 /// Follows one name.
@@ -95,12 +95,12 @@ impl Observer {
         self.had |= observed.is_some();
         match &self.known {
             Known::Nothing => {
-                self.known = Known::Seen(observed.cloned());
+                self.known = Known::Seen(observed.cloned().map(Box::new));
                 vec![first(observed)]
             }
             Known::Seen(known) => {
                 // The event may be on its way.
-                if self.flow.is_none() && differ(known.as_ref(), observed) {
+                if self.flow.is_none() && differ(known.as_deref(), observed) {
                     self.sign(now);
                 }
                 Vec::new()
@@ -147,7 +147,7 @@ impl Observer {
             return Vec::new();
         }
         let mut records = self.put(Some(observed), whereabouts, now);
-        self.known = Known::Seen(observed.cloned());
+        self.known = Known::Seen(observed.cloned().map(Box::new));
         self.had |= observed.is_some();
         if self
             .restarts
@@ -177,7 +177,7 @@ impl Observer {
     pub(super) fn rebase(&mut self, observed: Option<Option<&Observed>>) {
         (self.events, self.flow, self.grace) = (Vec::new(), None, None);
         self.known = match observed {
-            Some(seen) => Known::Seen(seen.cloned()),
+            Some(seen) => Known::Seen(seen.cloned().map(Box::new)),
             None => Known::Nothing,
         };
         self.had |= observed.flatten().is_some();
@@ -190,7 +190,7 @@ impl Observer {
 
     fn container(&self) -> Option<&Observed> {
         match &self.known {
-            Known::Seen(known) => known.as_ref(),
+            Known::Seen(known) => known.as_deref(),
             Known::Nothing => None,
         }
     }
@@ -211,7 +211,7 @@ impl Observer {
         };
         let evidence = Evidence {
             ours: &self.ours,
-            known: known.as_ref(),
+            known: known.as_deref(),
             had: self.had,
             events: &self.events,
             seen,
@@ -235,7 +235,7 @@ impl Observer {
         for (n, change) in found.into_iter().enumerate() {
             let its_own = |one: &&Observed| one.id.as_str() == change.container;
             let now_seen = seen.flatten().filter(its_own);
-            let of = now_seen.or_else(|| known.as_ref().filter(its_own));
+            let of = now_seen.or_else(|| known.as_deref().filter(its_own));
             let record = |change| shown(change, of, now_seen.is_some(), n + 1 == last);
             records.extend(self.record(change, record, now));
         }
