@@ -1,6 +1,7 @@
 //! The command line: one file a command, each with its arguments and its `run`.
 
 mod acknowledge;
+mod apart;
 mod check;
 mod container_lock;
 mod findings;
@@ -14,6 +15,7 @@ mod pull;
 mod running_agent;
 mod serve;
 mod signals;
+mod socket_unit;
 mod sockets;
 mod source;
 mod status;
