@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 pub use crate::audit::RuntimeState;
-use crate::audit::TrailError;
+use crate::audit::{SignatureRecord, SignatureVerdict, TrailError};
 use crate::engine::{Effect, EngineError, EngineFault, Observed};
 
 /// The steps, in the order in which they happen.
@@ -106,6 +106,8 @@ pub enum FailureKind {
     TagMoved,
     /// The ledger of tags may not know every tag, and nobody has acknowledged that.
     LedgerDoubted,
+    /// The image is not signed as the policy demands.
+    NotSigned,
     /// Deploys are frozen.
     Frozen,
     /// Whoever asked has ended it, or the agent's end has.
@@ -180,6 +182,7 @@ impl FailureKind {
             Self::Deadline => 504,
             Self::EngineRefused => 502,
             Self::TagMoved | Self::LedgerDoubted => 409,
+            Self::NotSigned => 422,
             Self::Host | Self::Trail | Self::NotStarted | Self::Panicked => 500,
         }
     }
@@ -200,6 +203,13 @@ pub(super) enum StepError {
     LedgerDoubted(String),
     #[error("{0}")]
     WrongPlatform(String),
+    #[error("{}", record.detail.as_deref().unwrap_or("no signature"))]
+    Signature {
+        /// Whether nobody answered in time.
+        deadline: bool,
+        /// What was found.
+        record: Box<SignatureRecord>,
+    },
     #[error("{0}")]
     NotStarted(String),
     #[error("{0}")]
@@ -230,6 +240,11 @@ impl StepError {
             Self::TagMoved(_) => FailureKind::TagMoved,
             Self::LedgerDoubted(_) => FailureKind::LedgerDoubted,
             Self::WrongPlatform(_) => FailureKind::EngineRefused,
+            Self::Signature { deadline: true, .. } => FailureKind::Deadline,
+            Self::Signature { record, .. } => match record.verdict {
+                SignatureVerdict::Signed | SignatureVerdict::NotSigned => FailureKind::NotSigned,
+                SignatureVerdict::Unanswered => FailureKind::EngineRefused,
+            },
             Self::NotStarted(_) => FailureKind::NotStarted,
             Self::Cancelled(_) => FailureKind::Cancelled,
             Self::OutOfTime(_) => FailureKind::Deadline,

@@ -1,40 +1,66 @@
 //! What can be checked between the pull and the stop: whether this image may run, and what holds the name.
 
+use std::future::Future;
+
 use super::deps::OperationDeps;
 use super::failure::StepError;
 use super::paths::still_apart;
 use super::record;
-use super::request::Operation;
-use crate::audit::LedgerEntry;
+use super::signature;
+use super::step::Run;
+use crate::audit::{LedgerEntry, SignatureRecord};
 use crate::domain::Environment;
 use crate::engine::{Holder, Observed, Platform, PulledImage};
 
-/// The last checks before the old container is touched: is this an image to run, and what is there to replace? Then the
-/// tag is bound to its digest, on the disk, because from here on it may run whatever becomes of this operation.
-pub(super) async fn verify(
-    deps: &OperationDeps,
-    operation: &Operation,
-    pulled: &PulledImage,
-    platform: &Platform,
-) -> Result<Holder, StepError> {
-    of_platform(pulled, platform)?;
-    let holder = deps.engine.holder().await?;
-    let old = match &holder {
-        Holder::Container(old) => Some(&**old),
-        Holder::Nobody(_) => None,
-    };
-    deps.ledger.admit_over(old).await?;
-    immutable(deps, pulled, old)?;
-    // A pull takes long.
-    still_apart(deps).await?;
-    deps.trail
-        .append(record::tag_ran(operation, pulled))
-        .await?;
-    Ok(holder)
+/// What is known of a pulled image that may run.
+pub(super) struct Verified {
+    /// What holds the name.
+    pub(super) holder: Holder,
+    /// Who signed it; none if nobody asked.
+    pub(super) signature: Option<SignatureRecord>,
 }
 
-/// Whether a deploy of this image would be accepted: what holds of a pull ahead of one too.
-pub(super) fn acceptable(
+/// The last checks before the old container is touched: is this an image to run, and what is there to replace? Then the
+/// tag is bound to its digest, on the disk, because from here on it may run whatever becomes of this operation.
+pub(super) fn verify<'a>(
+    run: &Run<'a>,
+    pulled: &'a PulledImage,
+    platform: &'a Platform,
+) -> impl Future<Output = Result<Verified, StepError>> + use<'a> {
+    let (deps, operation) = (run.deps, run.operation);
+    let acceptable = acceptable(run, pulled, platform);
+    async move {
+        let signature = acceptable.await?;
+        let holder = deps.engine.holder().await?;
+        let old = match &holder {
+            Holder::Container(old) => Some(&**old),
+            Holder::Nobody(_) => None,
+        };
+        deps.ledger.admit_over(old).await?;
+        immutable(deps, pulled, old)?;
+        // A pull takes long.
+        still_apart(deps).await?;
+        let bound = deps.trail.append(record::tag_ran(operation, pulled));
+        bound.await?;
+        Ok(Verified { holder, signature })
+    }
+}
+
+/// Whether a deploy of this image would be accepted, and who signed it: what holds of a pull ahead of one too.
+pub(super) fn acceptable<'a>(
+    run: &Run<'a>,
+    pulled: &'a PulledImage,
+    platform: &'a Platform,
+) -> impl Future<Output = Result<Option<SignatureRecord>, StepError>> + use<'a> {
+    let (deps, id) = (run.deps, &run.operation.id);
+    let limit = signature::limit(run);
+    async move {
+        may_run(deps, pulled, platform)?;
+        signature::signed(deps, id, pulled, limit).await
+    }
+}
+
+fn may_run(
     deps: &OperationDeps,
     pulled: &PulledImage,
     platform: &Platform,
