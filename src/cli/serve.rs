@@ -23,6 +23,7 @@ use crate::exit::Exit;
 use crate::freeze::FreezeFile;
 use crate::local::{self, SocketFile};
 use crate::logging;
+use crate::metrics::{self, MetricsFile};
 use crate::operation::{
     Admission, OperationDeps, env_file_is_guarded, not_apart, record_interrupted,
 };
@@ -83,6 +84,7 @@ async fn serve(settings: Settings, handed_over: Vec<HandedOver>) -> Result<Exit,
     if let Some(socket) = operators_socket {
         actix::spawn(local::serve(socket, agent.clone()));
     }
+    let metrics = start_metrics(&settings, &agent);
     let server_handle = server.handle();
     let served = actix::spawn(server);
     systemd::ready();
@@ -103,6 +105,10 @@ async fn serve(settings: Settings, handed_over: Vec<HandedOver>) -> Result<Exit,
     tokio::time::timeout(limit, server_handle.stop(graceful))
         .await
         .ok();
+    if let Some((file, task)) = metrics {
+        task.abort();
+        file.remove();
+    }
     record_end(&trail, reason).await;
     trail.close().await;
     drop((operators_file, sockets));
@@ -120,6 +126,14 @@ fn bind_operators_socket(settings: &Settings) -> Option<(SocketFile, UnixListene
             log::error!("the operator's socket in {path} cannot be opened: {error}");
         })
         .ok()
+}
+
+/// The file that a monitor reads, if one is asked for.
+fn start_metrics(settings: &Settings, agent: &Agent) -> Option<(MetricsFile, JoinHandle<()>)> {
+    let file = MetricsFile::new(settings.metrics_file.clone()?);
+    let (agent, state) = (agent.clone(), settings.state_directory.clone());
+    let task = actix::spawn(metrics::publish(agent, file.clone(), state));
+    Some((file, task))
 }
 
 /// The access checks, and the task that keeps their key set fresh.

@@ -41,6 +41,7 @@ impl Settings {
             state_directory,
             // Made of the others.
             host_paths: _,
+            metrics_file,
             log_filter,
         } = self;
         let mut lines = vec![
@@ -57,6 +58,10 @@ impl Settings {
                 status_max_age.as_secs().to_string(),
             ),
             ("QUEUE_CAPACITY", queue_capacity.to_string()),
+            (
+                "METRICS_FILE",
+                metrics_file.as_deref().map_or("(none)".into(), path),
+            ),
             ("CF_ACCESS_*", access.describe()),
             (
                 "RUST_LOG",
