@@ -154,7 +154,7 @@ impl Settings {
             &runtime,
             &engine,
             &state_directory,
-            file,
+            [metrics_file.as_deref(), file],
         );
         Some(Self {
             environment,

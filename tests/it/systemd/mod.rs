@@ -9,6 +9,7 @@ mod host;
 mod image;
 mod operations;
 mod package;
+mod port;
 mod registry;
 mod removal;
 mod settings_oracle;
