@@ -24,6 +24,7 @@ use crate::exit::Exit;
 use crate::freeze::FreezeFile;
 use crate::local::{self, SocketFile};
 use crate::logging;
+use crate::metrics::{self, MetricsFile};
 use crate::operation::{
     Admission, LedgerGuard, OperationDeps, env_file_is_guarded, not_apart, record_interrupted,
 };
@@ -85,6 +86,7 @@ async fn serve(settings: Settings, handed_over: Vec<HandedOver>) -> Result<Exit,
     if let Some(socket) = operators_socket {
         actix::spawn(local::serve(socket, agent.clone()));
     }
+    let metrics = start_metrics(&settings, &agent);
     let served = actix::spawn(server);
     systemd::ready();
     log::info!(
@@ -102,6 +104,10 @@ async fn serve(settings: Settings, handed_over: Vec<HandedOver>) -> Result<Exit,
     }
     // What was observed and waits for more of it.
     timeout(LAST_ANSWERS, watcher.flush()).await.ok();
+    if let Some((file, task)) = metrics {
+        task.abort();
+        file.remove();
+    }
     record_end(&trail, reason).await;
     trail.close().await;
     drop((operators_file, sockets));
@@ -119,6 +125,14 @@ fn bind_operators_socket(settings: &Settings) -> Option<(SocketFile, UnixListene
             log::error!("the operator's socket in {path} cannot be opened: {error}");
         })
         .ok()
+}
+
+/// The file that a monitor reads, if one is asked for.
+fn start_metrics(settings: &Settings, agent: &Agent) -> Option<(MetricsFile, JoinHandle<()>)> {
+    let file = MetricsFile::new(settings.metrics_file.clone()?);
+    let (agent, state) = (agent.clone(), settings.state_directory.clone());
+    let task = actix::spawn(metrics::publish(agent, file.clone(), state));
+    Some((file, task))
 }
 
 /// The access checks, and the task that keeps their key set fresh.
