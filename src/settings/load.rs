@@ -11,10 +11,12 @@ use super::names;
 use super::operation::OperationSettings;
 use super::paths;
 use super::problem::{Problem, SettingsError};
-use super::reader::Reader;
+use super::reader::{Reader, absolute};
 use super::runtime::RuntimeSettings;
+use super::signature;
 use crate::access::AccessSettings;
 use crate::domain::{Environment, HostPaths};
+use crate::signature::SignatureSettings;
 
 /// Variables of the process that count where the settings file does not set them.
 const PROCESS_FALLBACKS: [&str; 5] = [
@@ -36,6 +38,8 @@ pub struct Settings {
     pub access: AccessSettings,
     /// The runtime container.
     pub runtime: RuntimeSettings,
+    /// Whether images must be signed, and by which keys.
+    pub signatures: SignatureSettings,
     /// Where the engine and the registry credentials are.
     pub engine: EngineSettings,
     /// Limits of operations.
@@ -48,6 +52,8 @@ pub struct Settings {
     pub state_directory: PathBuf,
     /// What the binds must be apart from, as it is written.
     pub host_paths: HostPaths,
+    /// Text for the node exporter's textfile collector; none means that none is written.
+    pub metrics_file: Option<PathBuf>,
     /// `RUST_LOG`: what is logged; none means `info`.
     pub log_filter: Option<String>,
 }
@@ -132,7 +138,8 @@ impl Settings {
         let root = Path::new(paths::ENVIRONMENTS).join(assumed.as_str());
         let runtime = RuntimeSettings::read(reader, environment, &root);
         let access = access::read(reader);
-        let operation = OperationSettings::read(reader);
+        let signatures = signature::read(reader);
+        let operation = OperationSettings::read(reader, signatures.is_on());
         if environment == Some(Environment::Prod) && operation.allow_mutable_tags {
             reader.problem(
                 "ALLOW_MUTABLE_TAGS",
@@ -144,28 +151,41 @@ impl Settings {
         let status_max_age = reader.seconds("STATUS_MAX_AGE_SECONDS", 15, 2..=3600);
         let queue_capacity = reader.number("QUEUE_CAPACITY", 4, 0..=64);
         let state_directory = reader.path("STATE_DIRECTORY", root.join("deploy-agent/state"));
+        let metrics_file = reader.optional("METRICS_FILE", metrics_file);
         let (environment, runtime) = (environment?, runtime?);
         let host_paths = paths::read(
             reader,
             environment,
             &runtime,
             &engine,
+            &signatures,
             &state_directory,
-            file,
+            [metrics_file.as_deref(), file],
         );
         Some(Self {
             environment,
             port: u16::try_from(port).ok()?,
             access,
             runtime,
+            signatures,
             engine,
             operation,
             status_max_age,
             queue_capacity: usize::try_from(queue_capacity).ok()?,
             state_directory,
             host_paths,
+            metrics_file,
             log_filter: reader.text("RUST_LOG"),
         })
+    }
+}
+
+/// The exporter reads what ends in `.prom` and nothing else.
+fn metrics_file(text: &str) -> Result<PathBuf, &'static str> {
+    let path = absolute(text)?;
+    match path.extension() {
+        Some(extension) if extension == "prom" => Ok(path),
+        _ => Err("must be an absolute path that ends in .prom"),
     }
 }
 
@@ -174,7 +194,7 @@ fn misspelled(variables: &HashMap<String, String>) -> Vec<Problem> {
     let mut found: Vec<Problem> = variables
         .keys()
         .filter_map(|name| {
-            let meant = names::misspelled_access(name)?;
+            let meant = names::misspelled_check(name)?;
             Some(Problem {
                 variable: name.escape_debug().to_string(),
                 message: format!("is no setting of this agent; is it meant for {meant}?"),

@@ -6,18 +6,20 @@ use super::engine::EngineSettings;
 use super::reader::Reader;
 use super::runtime::RuntimeSettings;
 use crate::domain::{Environment, HostPaths, NamedPath};
+use crate::signature::SignatureSettings;
 
 /// Where the contract has the environments.
 pub(crate) const ENVIRONMENTS: &str = "/opt/dreichor";
 
-/// Collects what the binds must be apart from, and tells what is not. `file` is where the settings were read from.
+/// Collects what the binds must be apart from, and tells what is not. The settings were read from `file`.
 pub(super) fn read(
     reader: &mut Reader<'_>,
     environment: Environment,
     runtime: &RuntimeSettings,
     engine: &EngineSettings,
+    signatures: &SignatureSettings,
     state_directory: &Path,
-    file: Option<&Path>,
+    [metrics_file, file]: [Option<&Path>; 2],
 ) -> HostPaths {
     let other = environment.other();
     let others = format!("{ENVIRONMENTS}/{other}");
@@ -44,10 +46,13 @@ pub(super) fn read(
     let optional = [
         ("DOCKER_CONFIG", engine.docker_config.as_deref()),
         ("DOCKER_CERT_PATH", engine.tls_directory.as_deref()),
+        ("METRICS_FILE", metrics_file),
         ("the agent's settings", file),
     ];
     let set = |(name, path): (_, Option<&Path>)| Some(NamedPath::new(name, path?));
     own.extend(optional.into_iter().filter_map(set));
+    let keys = signatures.keys.iter();
+    own.extend(keys.map(|key| NamedPath::new("SIGNATURE_KEYS", key.path())));
     let paths = HostPaths::new(binds, own, ENVIRONMENTS, other.as_str());
     for overlap in paths.overlaps() {
         reader.problem(overlap.bind.name, &overlap);

@@ -24,12 +24,15 @@ mod hostile_http;
 mod http_codes;
 mod kills;
 mod local;
+mod metrics;
 mod moving;
 mod old_host;
 mod oracle;
 mod pages;
 mod remote_engine;
+#[macro_use]
 mod scenarios;
+mod signatures;
 mod soak;
 mod supply_chain;
 mod systemd;
