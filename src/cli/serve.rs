@@ -24,8 +24,9 @@ use crate::exit::Exit;
 use crate::freeze::FreezeFile;
 use crate::local::{self, SocketFile};
 use crate::logging;
-use crate::operation::{Admission, OperationDeps, inspect_host, record_interrupted};
-use crate::runtime::{self, Watcher};
+use crate::metrics::{self, MetricsFile};
+use crate::operation::{Admission, LedgerGuard, OperationDeps, inspect_host, record_interrupted};
+use crate::runtime::{self, Watcher, WatcherHandle};
 use crate::settings::Settings;
 use crate::systemd::{self, HandedOver, Heartbeat};
 
@@ -73,7 +74,7 @@ async fn serve(settings: Settings, handed_over: Vec<HandedOver>) -> Result<Exit,
     log::info!("signatures: {}", settings.signatures);
     log_host_files(&settings).await;
     let access = start_access(&settings);
-    let (agent, dead) = start_agent(&settings, &trail, &opened, fingerprinter).await;
+    let (agent, watcher, dead) = start_agent(&settings, &trail, &opened, fingerprinter).await;
     let answer_within = settings.operation.budget + ANSWER_SLACK;
     let (server, closing) = crate::http::serve(listener, agent.clone(), access, answer_within)
         .map_err(|error| {
@@ -83,6 +84,7 @@ async fn serve(settings: Settings, handed_over: Vec<HandedOver>) -> Result<Exit,
     if let Some(socket) = operators_socket {
         actix::spawn(local::serve(socket, agent.clone()));
     }
+    let metrics = start_metrics(&settings, &agent);
     let served = actix::spawn(server);
     systemd::ready();
     log::info!(
@@ -97,6 +99,12 @@ async fn serve(settings: Settings, handed_over: Vec<HandedOver>) -> Result<Exit,
         timeout(answer_within, closing.graceful()).await.ok();
     } else {
         timeout(LAST_ANSWERS, closing.at_once()).await.ok();
+    }
+    // What was observed and waits for more of it.
+    timeout(LAST_ANSWERS, watcher.flush()).await.ok();
+    if let Some((file, task)) = metrics {
+        task.abort();
+        file.remove();
     }
     record_end(&trail, reason).await;
     trail.close().await;
@@ -117,6 +125,14 @@ fn bind_operators_socket(settings: &Settings) -> Option<(SocketFile, UnixListene
         .ok()
 }
 
+/// The file that a monitor reads, if one is asked for.
+fn start_metrics(settings: &Settings, agent: &Agent) -> Option<(MetricsFile, JoinHandle<()>)> {
+    let file = MetricsFile::new(settings.metrics_file.clone()?);
+    let (agent, state) = (agent.clone(), settings.state_directory.clone());
+    let task = actix::spawn(metrics::publish(agent, file.clone(), state));
+    Some((file, task))
+}
+
 /// The access checks, and the task that keeps their key set fresh.
 fn start_access(settings: &Settings) -> Access {
     let access = Access::new(settings.access.clone());
@@ -132,7 +148,7 @@ async fn start_agent(
     trail: &Trail,
     opened: &Opened,
     fingerprinter: Fingerprinter,
-) -> (Agent, oneshot::Receiver<()>) {
+) -> (Agent, WatcherHandle, oneshot::Receiver<()>) {
     let fingerprinted = settings.fingerprinted();
     let engine = Engine::new(
         settings.engine.clone(),
@@ -144,11 +160,25 @@ async fn start_agent(
         settings.runtime.container_name.clone(),
         settings.status_max_age,
     );
-    let (watcher, watcher_handle) =
-        Watcher::new(engine.clone(), publisher, settings.status_max_age);
+    let (watcher, watcher_handle) = Watcher::new(
+        engine.clone(),
+        &settings.runtime.container_name,
+        publisher,
+        trail.clone(),
+        settings.status_max_age,
+    );
     let (activity, activity_seen) = runtime::activity();
     actix::spawn(watcher.run());
+    let (conditions, conditions_seen) = runtime::conditions();
     actix::spawn(logging::report_broken_requests());
+    let ledger = LedgerGuard::new(
+        trail.clone(),
+        settings.state_directory.clone(),
+        settings.environment,
+        conditions,
+    );
+    ledger.announce().await;
+    actix::spawn(ledger.clone().follow(engine.clone()));
     let deps = OperationDeps {
         environment: settings.environment,
         engine,
@@ -158,6 +188,7 @@ async fn start_agent(
         host_paths: settings.host_paths.clone(),
         docker_config: settings.engine.docker_config.clone(),
         trail: trail.clone(),
+        ledger,
         settings_fingerprint: fingerprinter
             .of([("settings", fingerprinted.as_str())])
             .fingerprint,
@@ -179,8 +210,13 @@ async fn start_agent(
     let (agent, dead) = Agent::start(deps, runtime_view, Heartbeat::from_environment());
     let told = agent.clone();
     let at_rest = move || told.overview().line();
-    actix::spawn(systemd::report(activity_seen, pulling, at_rest));
-    (agent, dead)
+    actix::spawn(systemd::report(
+        activity_seen,
+        pulling,
+        conditions_seen,
+        at_rest,
+    ));
+    (agent, watcher_handle, dead)
 }
 
 /// Waits until the process is to end, and for the running operation when that is what a signal asks for: how it ends,

@@ -16,6 +16,9 @@ use crate::settings::{Confirm, RestartPolicy};
 /// Health is also asked for, because its events may be lost.
 const HEALTH_POLL: Duration = Duration::from_secs(1);
 
+/// SIGINT, SIGQUIT, SIGTERM: what asks a process to end.
+const ENDING: [&str; 3] = ["2", "3", "15"];
+
 /// What the window has shown so far.
 #[derive(Default)]
 struct Watch {
@@ -106,11 +109,21 @@ impl Watch {
                 Next::Inspect
             }
             EventAction::HealthChanged => Next::Inspect,
-            EventAction::AskedToEnd => {
-                self.asked_to_end = true;
+            EventAction::Signalled { signal } => {
+                self.asked_to_end |= signal.is_some_and(|signal| ENDING.contains(&signal.as_str()));
                 Next::Wait
             }
-            EventAction::Started | EventAction::OutOfMemory | EventAction::Other => Next::Wait,
+            // A start is followed by what it comes to.
+            EventAction::Created
+            | EventAction::Started
+            | EventAction::Stopped
+            | EventAction::Restarted
+            | EventAction::OutOfMemory
+            | EventAction::Removed
+            | EventAction::Renamed { .. }
+            | EventAction::Paused
+            | EventAction::Unpaused
+            | EventAction::Updated => Next::Wait,
         }
     }
 }

@@ -106,6 +106,8 @@ pub enum FailureKind {
     TagMoved,
     /// The image must not, or cannot, run as it is.
     ImageRefused,
+    /// The ledger of tags may not know every tag, and nobody has acknowledged that.
+    LedgerDoubted,
     /// The image is not signed as the policy demands.
     NotSigned,
     /// Deploys are frozen.
@@ -211,7 +213,7 @@ impl FailureKind {
             Self::Frozen => 423,
             Self::Deadline => 504,
             Self::EngineRefused => 502,
-            Self::TagMoved => 409,
+            Self::TagMoved | Self::LedgerDoubted => 409,
             Self::ImageRefused | Self::NotSigned => 422,
             Self::Host | Self::Trail | Self::NotStarted | Self::Panicked => 500,
         }
@@ -231,6 +233,8 @@ pub(super) enum StepError {
     TagMoved(String),
     #[error("{0}")]
     Image(String),
+    #[error("{0}")]
+    LedgerDoubted(String),
     #[error("{0}")]
     WrongPlatform(String),
     #[error("{}", record.detail.as_deref().unwrap_or("no signature"))]
@@ -269,6 +273,7 @@ impl StepError {
             Self::Host(_) => FailureKind::Host,
             Self::TagMoved(_) => FailureKind::TagMoved,
             Self::Image(_) => FailureKind::ImageRefused,
+            Self::LedgerDoubted(_) => FailureKind::LedgerDoubted,
             Self::WrongPlatform(_) => FailureKind::EngineRefused,
             Self::Signature { deadline: true, .. } => FailureKind::Deadline,
             Self::Signature { record, .. } => match record.verdict {

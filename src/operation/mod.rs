@@ -11,7 +11,7 @@
 //! | the steps of a deploy | `deploy` |
 //! | what a freeze holds | `perform` (where an operation begins), `hold`, [`crate::freeze`] |
 //! | what is refused before anything is touched | [`CAUSES`] first; then `host`, `engine_host`, `preflight`, `image`, `runnable`, `signature` |
-//! | where a tag's immutability is enforced | `image` |
+//! | where a tag's immutability is enforced | `image`; whether its ledger is believed, `ledger_guard` |
 //! | the HTTP status of a failure | `failure` |
 //! | what a record says | `record`, then the event in [`crate::audit`] |
 
@@ -26,6 +26,7 @@ mod hold;
 mod host;
 mod image;
 mod interrupted;
+mod ledger_guard;
 mod paths;
 mod perform;
 mod preflight;
@@ -44,6 +45,7 @@ pub use engine_host::{EngineInspection, inspect_engine};
 pub use failure::{Failure, FailureKind, RuntimeState, Step};
 pub use host::{HostInspection, HostProblem, inspect_host};
 pub use interrupted::record_interrupted;
+pub use ledger_guard::LedgerGuard;
 pub use paths::{EnvFileFault, relation_on_disk};
 pub use perform::{not_started, perform};
 pub use prune::{Unneeded, unneeded};

@@ -73,6 +73,7 @@ impl<'a> Run<'a> {
     pub(super) fn touch(&mut self, old: Option<&ContainerId>) {
         self.facts.met.old = old.cloned();
         self.touched = true;
+        self.deps.watcher.touch();
     }
 
     pub(super) fn has_touched(&self) -> bool {

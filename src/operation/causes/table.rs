@@ -165,7 +165,7 @@ pub const CAUSES: [Cause; 41] = [
     cause(
         Step::Start,
         "an image for another platform",
-        verified("image::may_run"),
+        verified("image::of_platform"),
         "failures::an_engine_that_has_no_such_platform_leaves_the_old_container",
     ),
     cause(
