@@ -44,6 +44,7 @@ impl Settings {
             state_directory,
             // Made of the others.
             host_paths: _,
+            metrics_file,
             log_filter,
         } = self;
         let mut lines = vec![
@@ -62,6 +63,10 @@ impl Settings {
                 status_max_age.as_secs().to_string(),
             ),
             ("QUEUE_CAPACITY", queue_capacity.to_string()),
+            (
+                "METRICS_FILE",
+                metrics_file.as_deref().map_or("(none)".into(), path),
+            ),
             ("CF_ACCESS_*", access.describe()),
             (
                 "RUST_LOG",
@@ -110,11 +115,12 @@ fn runtime_lines(settings: &RuntimeSettings) -> Vec<(&'static str, String)> {
     lines
 }
 
-fn engine_lines(settings: &EngineSettings) -> [(&'static str, String); 3] {
+fn engine_lines(settings: &EngineSettings) -> [(&'static str, String); 4] {
     let EngineSettings {
         docker_host,
         docker_config,
         tls_directory,
+        allow_plain_tcp,
     } = settings;
     let or_none =
         |given: &Option<std::path::PathBuf>| given.as_deref().map_or("(none)".into(), path);
@@ -127,6 +133,7 @@ fn engine_lines(settings: &EngineSettings) -> [(&'static str, String); 3] {
         ),
         ("DOCKER_CONFIG", or_none(docker_config)),
         ("DOCKER_CERT_PATH", or_none(tls_directory)),
+        ("DOCKER_ALLOW_PLAIN_TCP", allow_plain_tcp.to_string()),
     ]
 }
 

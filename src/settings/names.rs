@@ -1,7 +1,7 @@
 //! The names of the settings, and what is so close to one that it must be meant for one.
 
 /// Every variable that the agent reads.
-pub const NAMES: [&str; 39] = [
+pub const NAMES: [&str; 41] = [
     "ENVIRONMENT",
     "CONTAINER_NAME",
     "AUDIT_EVENTS_PATH",
@@ -14,6 +14,7 @@ pub const NAMES: [&str; 39] = [
     "DOCKER_HOST",
     "DOCKER_CONFIG",
     "DOCKER_CERT_PATH",
+    "DOCKER_ALLOW_PLAIN_TCP",
     "HOME",
     "RUNTIME_NETWORK",
     "RUNTIME_RESTART_POLICY",
@@ -30,6 +31,7 @@ pub const NAMES: [&str; 39] = [
     "STATUS_MAX_AGE_SECONDS",
     "QUEUE_CAPACITY",
     "ALLOW_MUTABLE_TAGS",
+    "METRICS_FILE",
     "RUST_LOG",
     "CF_ACCESS_CLIENT_ID",
     "CF_ACCESS_CLIENT_SECRET_SHA256",

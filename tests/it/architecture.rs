@@ -49,6 +49,8 @@ fn foreign_crates_stay_in_their_folders() {
     for (word, folders) in [
         ("bollard::", &["engine/"][..]),
         ("actix_web::", &["http/"]),
+        ("actix_http::", &["http/"]),
+        ("actix_service::", &["http/"]),
         (
             "actix::",
             &["actor.rs", "agent.rs", "serve.rs", "cli/serve.rs"],
@@ -76,7 +78,7 @@ const LAYERS: [&[&str]; 15] = [
     &["lib"],
     &["cli"],
     &["check", "prune", "serve"],
-    &["http", "local"],
+    &["http", "local", "metrics"],
     &["agent"],
     &["actor"],
     &["systemd"],

@@ -7,7 +7,7 @@ use dreichor_test_support::registry::{Fault, What};
 
 use super::signer::Signer;
 use super::{enforcing, policy, refused, running_signed};
-use crate::harness::{Kind, World};
+use crate::harness::{Kind, World, until};
 
 #[test]
 fn without_a_policy_nobody_asks_and_nothing_is_recorded() {
@@ -147,4 +147,21 @@ fn a_pull_ahead_asks_for_the_signature_too_and_status_shows_the_policy() {
         said.contains(&format!("enforce, by {}", signer.id())),
         "{said}"
     );
+}
+
+#[test]
+fn the_metrics_tell_which_policy_holds() {
+    let mut world = World::new(Kind::Fake);
+    policy(&mut world, "warn", &[&Signer::new()]);
+    std::fs::create_dir_all(world.path("metrics")).expect("made");
+    let file = world.path("metrics/dreichor-dev.prom");
+    world.set("METRICS_FILE", &file.display().to_string());
+    let _agent = world.agent();
+    let line = |policy: &str, value: u8| {
+        format!("dreichor_signature_policy{{environment=\"dev\",policy=\"{policy}\"}} {value}")
+    };
+    until("it is told", std::time::Duration::from_secs(10), || {
+        let told = std::fs::read_to_string(&file).unwrap_or_default();
+        told.contains(&line("warn", 1)) && told.contains(&line("off", 0))
+    });
 }
