@@ -111,6 +111,10 @@ async fn engine(settings: &Settings, found: &mut Findings) {
             "engine: {}/{}",
             info.platform.os, info.platform.architecture
         );
+        println!(
+            "log of the runtime: {}",
+            info.container_log_in_words(&settings.runtime.log)
+        );
         found.take(info.can_keep(&settings.runtime.limits));
         match engine.inspect_name().await? {
             Some(container) => println!(
