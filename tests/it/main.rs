@@ -26,6 +26,7 @@ mod kills;
 mod moving;
 mod old_host;
 mod oracle;
+mod package;
 mod pages;
 mod remote_engine;
 mod scenarios;
