@@ -1,18 +1,18 @@
 //! The `ContainerActor`: ordering and nothing else.
 //!
 //! Only `AtomicResponse` keeps async messages one after the other; while one runs, nothing else of this actor is
-//! polled, its interval included. So the heartbeat beats inside the running operation too.
+//! polled, its interval included. So the heartbeat beats inside the running operation too, and a pull ahead, which may
+//! take an hour, leaves the order as soon as it has begun.
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 
 use crate::operation::{
-    Ended, Failure, FailureKind, Operation, OperationDeps, not_started, perform,
+    Ended, Failure, FailureKind, Operation, OperationDeps, Turn, not_started, perform,
 };
 use crate::systemd::Heartbeat;
 
@@ -25,6 +25,8 @@ pub struct Perform {
     pub operation: Operation,
     /// Its place among the waiting and the running.
     pub permit: OwnedSemaphorePermit,
+    /// Of a pull ahead: the right to fetch images, until it has ended.
+    pub images: Option<OwnedSemaphorePermit>,
     /// Where the outcome goes; closed when its client is gone, and one that has not started then never starts. Not the
     /// mailbox's own reply: actix drops a queued message whose reply nobody awaits.
     pub reply: oneshot::Sender<Ended>,
@@ -44,7 +46,7 @@ impl Message for Drain {
 /// Owns the runtime container. There is one.
 pub struct ContainerActor {
     deps: Arc<OperationDeps>,
-    closing: Arc<AtomicBool>,
+    closing: watch::Receiver<bool>,
     heartbeat: Heartbeat,
     /// Dropped with the actor: that is how the process learns of its death.
     _alive: oneshot::Sender<()>,
@@ -55,7 +57,7 @@ impl ContainerActor {
     #[must_use]
     pub fn new(
         deps: Arc<OperationDeps>,
-        closing: Arc<AtomicBool>,
+        closing: watch::Receiver<bool>,
         heartbeat: Heartbeat,
         alive: oneshot::Sender<()>,
     ) -> Self {
@@ -84,7 +86,7 @@ impl Handler<Perform> for ContainerActor {
     fn handle(&mut self, message: Perform, _: &mut Self::Context) -> Self::Result {
         let deps = Arc::clone(&self.deps);
         let heartbeat = self.heartbeat.clone();
-        let closing = self.closing.load(Ordering::Acquire);
+        let closing = self.closing.clone();
         AtomicResponse::new(Box::pin(
             handle(deps, heartbeat, closing, message).into_actor(self),
         ))
@@ -99,30 +101,63 @@ impl Handler<Drain> for ContainerActor {
     }
 }
 
-async fn handle(deps: Arc<OperationDeps>, heartbeat: Heartbeat, closing: bool, message: Perform) {
-    let Perform {
-        operation,
-        permit,
-        reply,
-    } = message;
-    let refused = if closing {
+async fn handle(
+    deps: Arc<OperationDeps>,
+    heartbeat: Heartbeat,
+    closing: watch::Receiver<bool>,
+    message: Perform,
+) {
+    let refused = if *closing.borrow() {
         let reason = "not started: the agent is shutting down";
         Some(Failure::before_start(FailureKind::ShuttingDown, reason))
-    } else if reply.is_closed() {
+    } else if message.reply.is_closed() {
         let reason = "not started: the client was gone before its turn came";
         Some(Failure::before_start(FailureKind::Abandoned, reason))
     } else {
         None
     };
-    let ended = match refused {
-        Some(failure) => not_started(&deps, &operation, failure).await,
+    match refused {
+        Some(failure) => {
+            let ended = not_started(&deps, &message.operation, failure).await;
+            answer(message, ended);
+        }
+        None if message.operation.turn() == Turn::Beside => {
+            tokio::spawn(carry_out(deps, closing, message));
+        }
         None => {
-            let limit = operation.arrived + deps.limits.budget + OVERTIME;
-            beating(&heartbeat, limit, perform(&deps, &operation)).await
+            let limit = message.operation.arrived + deps.limits.budget + OVERTIME;
+            beating(&heartbeat, limit, carry_out(deps, closing, message)).await;
+        }
+    }
+}
+
+/// Runs the operation to its end and answers.
+pub(crate) async fn carry_out(
+    deps: Arc<OperationDeps>,
+    mut closing: watch::Receiver<bool>,
+    mut message: Perform,
+) {
+    let reply = &mut message.reply;
+    let cancelled = async {
+        tokio::select! {
+            () = reply.closed() => "whoever asked for it has ended it",
+            // An end of the channel is the agent's.
+            _ = closing.wait_for(|closing| *closing) => "the agent is shutting down",
         }
     };
-    // The place is free before the answer is out, so that the client's next request finds it free.
-    drop(permit);
+    let ended = perform(&deps, &message.operation, cancelled).await;
+    answer(message, ended);
+}
+
+/// The places are free before the answer is out, so that the client's next request finds them free.
+fn answer(message: Perform, ended: Ended) {
+    let Perform {
+        operation,
+        permit,
+        images,
+        reply,
+    } = message;
+    drop((permit, images));
     if reply.send(ended).is_err() {
         log::warn!(
             "operation={} {} ended after its client had left",

@@ -3,24 +3,33 @@
 mod check;
 mod container_lock;
 mod findings;
+mod freeze;
 mod hash_secret;
 mod history;
 mod output;
 mod process_limits;
 mod prune;
+mod pull;
+mod running_agent;
 mod serve;
 mod signals;
 mod sockets;
 mod source;
+mod status;
+mod thaw;
 mod verify;
 
 use clap::{Parser, Subcommand};
 
 use crate::exit::Exit;
 use check::CheckArguments;
+use freeze::FreezeArguments;
 use history::HistoryArguments;
 use prune::PruneArguments;
+use pull::PullArguments;
+use running_agent::RunningAgent;
 use source::SettingsSource;
+use status::StatusArguments;
 use verify::VerifyArguments;
 
 /// The deploy agent of Dreichor: the only component that starts, stops or replaces the runtime container.
@@ -42,8 +51,16 @@ enum Command {
     History(HistoryArguments),
     /// Check the audit trail's chain
     Verify(VerifyArguments),
-    /// Remove images that were deployed before and that no container uses; the agent must be stopped meanwhile
+    /// Tell what runs, since when, and how the last operation ended
+    Status(StatusArguments),
+    /// Fetch an image ahead of a deploy, by the deploy's own rules; the runtime is not touched
+    Pull(PullArguments),
+    /// List the images that are not needed: they ran before, or lost their tag, and no container uses them
     Prune(PruneArguments),
+    /// Refuse deploys until a time; stops are never refused
+    Freeze(FreezeArguments),
+    /// End a freeze
+    Thaw(RunningAgent),
     /// Read a service token's secret from standard input and print its SHA-256 for the settings
     HashSecret,
 }
@@ -57,7 +74,11 @@ impl Cli {
             Command::Check(arguments) => check::run(&arguments),
             Command::History(arguments) => history::run(arguments),
             Command::Verify(arguments) => verify::run(arguments),
+            Command::Status(arguments) => status::run(&arguments),
+            Command::Pull(arguments) => pull::run(&arguments),
             Command::Prune(arguments) => prune::run(&arguments),
+            Command::Freeze(arguments) => freeze::run(&arguments),
+            Command::Thaw(agent) => thaw::run(&agent),
             Command::HashSecret => hash_secret::run(),
         }
     }

@@ -9,6 +9,8 @@ pub enum Exit {
     Ok,
     /// A problem was found, or the agent could not do its work: 1.
     Failed,
+    /// No agent runs that could be asked: 69, `EX_UNAVAILABLE`.
+    NotRunning,
     /// A part of the agent died: 70, `EX_SOFTWARE` of sysexits(3); systemd restarts it.
     Broken,
     /// Another agent of this environment runs: 75, `EX_TEMPFAIL`.
@@ -22,6 +24,7 @@ impl From<Exit> for ExitCode {
         Self::from(match exit {
             Exit::Ok => 0,
             Exit::Failed => 1,
+            Exit::NotRunning => 69,
             Exit::Broken => 70,
             Exit::Locked => 75,
             Exit::Settings => 78,

@@ -5,13 +5,14 @@
 //! | layer | modules |
 //! |---|---|
 //! | program | `main.rs` arguments to exit code; [`cli`] the command line, a file a command, `serve` among them, which wires the running agent; [`exit`] the exit codes |
-//! | HTTP | [`http`] the three routes: guarded, parsed, handed on, answered |
+//! | faces | [`http`] the three routes: guarded, parsed, handed on, answered; [`local`] the operator's socket |
 //! | handle | [`agent`] submit, status, drain: what the routes hold |
 //! | order | [`actor`] the `ContainerActor`: one operation after the other, and nothing else; [`systemd`] what the service manager is told |
-//! | operations | [`operation`] the straight line of a deploy and of a stop |
+//! | what is the case | [`overview`] what a person or a monitor asks: runtime, last operation, freeze, trail |
+//! | operations | [`operation`] the straight line of a deploy and of a stop; pull, prune, freeze and thaw |
 //! | what is known | [`runtime`] the watcher of the engine's events, the view that a status shows, the step that runs now |
 //! | infrastructure | [`engine`] the only part that knows bollard; [`history`] the trail for people; [`logging`] |
-//! | what is given | [`settings`] every problem at once; [`credentials`] for the registry |
+//! | what is given | [`settings`] every problem at once; [`credentials`] for the registry; [`freeze`] whether deploys are held |
 //! | leaves | [`audit`] the trail; [`access`] who may ask |
 //! | words | [`domain`] parsed once, valid from then on; [`clock`] |
 //!
@@ -49,10 +50,13 @@ pub mod credentials;
 pub mod domain;
 pub mod engine;
 pub mod exit;
+pub mod freeze;
 pub mod history;
 pub mod http;
+pub mod local;
 pub mod logging;
 pub mod operation;
+pub mod overview;
 pub mod runtime;
 pub mod settings;
 pub mod systemd;

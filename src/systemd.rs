@@ -13,6 +13,8 @@ use crate::runtime::Activity;
 
 /// STATUS lines are sent this often at most: a pull reports many times a second.
 const STATUS_INTERVAL: Duration = Duration::from_secs(1);
+/// How often it is looked at when nothing is being done.
+const REST_INTERVAL: Duration = Duration::from_secs(4);
 /// systemd asks for two within its timeout: one may be late.
 const BEATS_PER_TIMEOUT: u32 = 4;
 /// How often a drain asks for more time, and for how much.
@@ -89,14 +91,36 @@ pub async fn stopping() -> ! {
     }
 }
 
-/// Keeps `systemctl status` up to date until the activity's writer is gone.
-pub async fn report(mut activity: watch::Receiver<Activity>) {
+/// Keeps `systemctl status` up to date until the activity's writer is gone: what is being done, or, when nothing is, what
+/// `at_rest` says; and the pull that runs beside it.
+pub async fn report(
+    mut activity: watch::Receiver<Activity>,
+    mut pulling: watch::Receiver<Activity>,
+    at_rest: impl Fn() -> String,
+) {
+    let mut told = String::new();
     loop {
-        let line = activity.borrow_and_update().to_string();
-        notify(&[NotifyState::Status(&line)]);
+        let line = {
+            let (activity, pulling) = (activity.borrow_and_update(), pulling.borrow_and_update());
+            let now = match activity.operation {
+                Some(_) => activity.to_string(),
+                None => at_rest(),
+            };
+            match pulling.operation {
+                Some(_) => format!("{now}; {}", *pulling),
+                None => now,
+            }
+        };
+        if line != told {
+            notify(&[NotifyState::Status(&line)]);
+            told = line;
+        }
         tokio::time::sleep(STATUS_INTERVAL).await;
-        if activity.changed().await.is_err() {
-            return;
+        tokio::select! {
+            changed = activity.changed() => if changed.is_err() { return },
+            changed = pulling.changed() => if changed.is_err() { return },
+            // What runs changes by itself too.
+            () = tokio::time::sleep(REST_INTERVAL) => {}
         }
     }
 }

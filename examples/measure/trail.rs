@@ -93,7 +93,11 @@ fn event(host: &Host, number: usize) -> Event {
             digest: Some(format!("sha256:{number:064x}")),
             image_id: format!("sha256:{number:064x}"),
         }),
-        odd if odd % 2 == 1 => Event::StepStarted(StepStarted { operation, step }),
+        odd if odd % 2 == 1 => Event::StepStarted(StepStarted {
+            operation,
+            step,
+            image: None,
+        }),
         _ => Event::StepEnded(StepEnded {
             operation,
             step,

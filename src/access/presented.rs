@@ -90,6 +90,15 @@ pub struct Requester {
 }
 
 impl Requester {
+    /// A user of this host, as the kernel names the other end of a local socket.
+    pub fn local(uid: u32) -> Self {
+        Self {
+            client_id: Some(format!("local uid {uid}")),
+            common_name: None,
+            pinned: false,
+        }
+    }
+
     /// The best proven name: the assertion's, else the header's.
     pub fn name(&self) -> &str {
         self.common_name

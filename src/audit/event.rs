@@ -52,8 +52,14 @@ pub enum OperationKind {
     Deploy,
     /// Stop and remove the runtime container.
     Stop,
+    /// Fetch an image ahead of a deploy.
+    Pull,
     /// Remove images that are no longer needed.
     Prune,
+    /// Refuse deploys until a time.
+    Freeze,
+    /// Take them again.
+    Thaw,
 }
 
 /// How an operation or a step ended.
@@ -141,11 +147,24 @@ pub struct OperationStarted {
     pub environment_asked: Option<String>,
     /// The agent's own environment.
     pub environment: String,
+    /// Of a freeze: why, and until when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub freeze: Option<FreezeAsked>,
     /// From arrival to start, in milliseconds.
     pub queue_wait_ms: u64,
     /// Keyed fingerprint of the agent's settings.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub settings: Option<String>,
+}
+
+/// A freeze that is asked for.
+#[derive(Debug, Clone, Serialize)]
+pub struct FreezeAsked {
+    /// Why.
+    #[serde(serialize_with = "long")]
+    pub reason: String,
+    /// Until when, RFC 3339.
+    pub until: String,
 }
 
 /// A step begins.
@@ -156,6 +175,9 @@ pub struct StepStarted {
     pub operation: String,
     /// Name of the step, as the operation's own list has it.
     pub step: &'static str,
+    /// What it acts on, where there are several.
+    #[serde(serialize_with = "short::opt", skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
 }
 
 /// A step ended.
@@ -277,7 +299,7 @@ pub struct OperationInterrupted {
     /// Operation id.
     #[serde(serialize_with = "name")]
     pub operation: String,
-    /// What was being done: `deploy`, `stop` or `prune`.
+    /// What was being done, as the record of its begin says.
     #[serde(serialize_with = "name")]
     pub kind: String,
     /// The last step that was begun.
@@ -377,7 +399,7 @@ pub struct TrailContinued {
 pub struct Unfinished {
     /// Operation id.
     pub operation: String,
-    /// `deploy`, `stop` or `prune`.
+    /// What was being done.
     pub kind: String,
     /// Reference asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]

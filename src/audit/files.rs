@@ -84,7 +84,7 @@ pub(super) fn only_ours(path: &Path, found: &fs::Metadata, wanted: u32) -> Resul
 ///
 /// # Errors
 /// As [`open_own`], or it holds more than `limit` bytes.
-pub(super) fn read_own(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, TrailError> {
+pub(crate) fn read_own(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, TrailError> {
     let file = match open_own(path, OpenOptions::new().read(true)) {
         Ok(file) => file,
         Err(TrailError::Io {
@@ -98,7 +98,7 @@ pub(super) fn read_own(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, Trail
 }
 
 /// Puts a file of mode 0600 with these bytes at `directory/name`: whole or not at all.
-pub(super) fn replace(directory: &Path, name: &str, bytes: &[u8]) -> Result<(), TrailError> {
+pub(crate) fn replace(directory: &Path, name: &str, bytes: &[u8]) -> Result<(), TrailError> {
     replace_by(directory, name, |file| file.write_all(bytes))
 }
 
@@ -139,6 +139,18 @@ fn write_fresh<T>(path: &Path, write: impl FnOnce(&mut File) -> io::Result<T>) -
     let said = write(&mut file)?;
     file.sync_all()?;
     Ok(said)
+}
+
+/// Takes `directory/name` away, durably; none there is as good.
+pub(crate) fn remove(directory: &Path, name: &str) -> Result<(), TrailError> {
+    let path = directory.join(name);
+    let removed = match fs::remove_file(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    };
+    removed
+        .and_then(|()| sync_directory(directory))
+        .map_err(|error| TrailError::io("remove", path, &error))
 }
 
 /// Makes the names in `directory` durable.

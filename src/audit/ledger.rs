@@ -22,8 +22,20 @@ pub struct LedgerEntry {
     pub image_id: String,
     /// When, RFC 3339.
     pub first_ran_at: String,
+    /// The tag's last run; none where an older agent wrote the ledger and it has not run since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_run: Option<LastRun>,
     /// By which operation.
     pub operation: String,
+}
+
+/// When a tag ran last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastRun {
+    /// RFC 3339.
+    pub at: String,
+    /// Sequence number of the record, which keeps its order when the host's clock jumps.
+    pub seq: u64,
 }
 
 /// A file that holds the whole ledger as it stood when the trail went on in a new file.
@@ -49,6 +61,23 @@ struct Row {
     entry: LedgerEntry,
 }
 
+impl LedgerEntry {
+    /// When it last ran, as far as the trail knows.
+    #[must_use]
+    pub fn last_ran_at(&self) -> &str {
+        self.last_run
+            .as_ref()
+            .map_or(&self.first_ran_at, |run| &run.at)
+    }
+
+    /// What tells earlier last runs from later ones.
+    #[must_use]
+    pub fn last_ran_order(&self) -> (u64, &str) {
+        let seq = self.last_run.as_ref().map_or(0, |run| run.seq);
+        (seq, self.last_ran_at())
+    }
+}
+
 impl Ledger {
     pub(super) fn get(&self, reference: &str) -> Option<&LedgerEntry> {
         self.0.get(reference)
@@ -58,11 +87,18 @@ impl Ledger {
         self.0.len()
     }
 
-    /// Takes in that a tag ran. The first identity of a tag stays.
-    pub(super) fn learn(&mut self, reference: &str, entry: impl FnOnce() -> LedgerEntry) {
-        if !self.0.contains_key(reference) {
-            self.0.insert(reference.to_owned(), entry());
-        }
+    /// Takes in that a tag ran at this time. The first identity of a tag stays.
+    pub(super) fn learn(
+        &mut self,
+        reference: &str,
+        run: LastRun,
+        entry: impl FnOnce() -> LedgerEntry,
+    ) {
+        let known = match self.0.get_mut(reference) {
+            Some(known) => known,
+            None => self.0.entry(reference.to_owned()).or_insert_with(entry),
+        };
+        known.last_run = Some(run);
     }
 
     /// Writes the ledger to `directory/name`.

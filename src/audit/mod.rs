@@ -7,7 +7,7 @@
 //! | format | `bounds`, `hash`, `anchor`, `event` what can be said, `record` a line of it |
 //! | files | `layout` names, `regular` and `lines` how any of them is read, `files`, `directory` whose it is, `head`, `log_file` the file that grows, `quarantine` |
 //! | tags | `ledger` of immutable tags, `fingerprint` |
-//! | check | `verifier` the rules of the chain, `sidecars`, `state`, `recovery` at a start, `verify` for people |
+//! | check | `last` how operations ended, `verifier` the rules of the chain, `sidecars`, `state`, `recovery` at a start, `verify` for people |
 //! | write | `options`, `chain`, `rejections`, `writer` the one thread, `trail` the handle |
 
 mod anchor;
@@ -20,6 +20,7 @@ mod files;
 mod fingerprint;
 mod hash;
 mod head;
+mod last;
 mod layout;
 mod ledger;
 mod lines;
@@ -42,9 +43,11 @@ pub(crate) use bounds::{obeyed_by_terminals, to_json};
 pub use directory::{Occupancy, examine};
 pub use error::TrailError;
 pub use event::*;
+pub(crate) use files::{read_own, remove, replace};
 pub use fingerprint::Fingerprinter;
+pub use last::{LastOperation, LastOperations};
 pub(crate) use layout::{NEWEST, TrailFile, TrailFiles, is_at};
-pub use ledger::{LedgerEntry, LedgerReference};
+pub use ledger::{LastRun, LedgerEntry, LedgerReference};
 pub(crate) use lines::LineReader;
 pub use options::{Opened, Quarantined, ROTATE_AT, TrailOptions};
 pub(crate) use record::{Line, NotARecord, Text, owned};

@@ -4,7 +4,8 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use super::anchor::Anchor;
 use super::event::Unfinished;
-use super::ledger::{Ledger, LedgerEntry};
+use super::last::SharedLast;
+use super::ledger::{LastRun, Ledger, LedgerEntry};
 use super::record::{Line, Text, owned};
 
 /// The ledger, shared with whoever looks a tag up.
@@ -31,10 +32,15 @@ pub(super) fn learn(ledger: &mut Ledger, line: &Line<'_>) {
     let (Some(reference), Some(image_id)) = (&line.reference, &line.image_id) else {
         return;
     };
-    ledger.learn(reference.as_str(), || LedgerEntry {
+    let run = LastRun {
+        at: line.at.clone().into_owned(),
+        seq: line.seq,
+    };
+    ledger.learn(reference.as_str(), run, || LedgerEntry {
         digest: owned(line.digest.as_ref()),
         image_id: image_id.as_str().to_owned(),
         first_ran_at: line.at.clone().into_owned(),
+        last_run: None,
         operation: owned(line.operation.as_ref()).unwrap_or_default(),
     });
 }
@@ -44,6 +50,7 @@ pub(super) fn learn(ledger: &mut Ledger, line: &Line<'_>) {
 pub(super) struct State {
     pub(super) newest: Anchor,
     pub(super) ledger: SharedLedger,
+    pub(super) last: SharedLast,
     /// Oldest first.
     pub(super) unfinished: Vec<Unfinished>,
 }
@@ -53,6 +60,7 @@ impl State {
         Self {
             newest: Anchor::before_the_first(),
             ledger: SharedLedger::default(),
+            last: SharedLast::default(),
             unfinished: Vec::new(),
         }
     }
@@ -69,6 +77,7 @@ impl State {
                 }
             }
             "operation_ended" | "operation_interrupted" => {
+                self.last.take(line);
                 let ended = line.operation.as_ref().map(Text::as_str);
                 self.unfinished
                     .retain(|one| Some(one.operation.as_str()) != ended);

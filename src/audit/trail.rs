@@ -19,6 +19,7 @@ use super::directory;
 use super::error::TrailError;
 use super::event::{AgentStarted, Event, Rejection, TornLineKeptAside, TrailDamaged};
 use super::head::SharedHead;
+use super::last::{LastOperations, SharedLast};
 use super::ledger::LedgerEntry;
 use super::options::{Opened, Quarantined, TrailOptions};
 use super::rejections::Rejections;
@@ -44,6 +45,7 @@ struct Shared {
     waiting: Arc<AtomicUsize>,
     rejections: Arc<Rejections>,
     ledger: SharedLedger,
+    last: SharedLast,
     head: SharedHead,
 }
 
@@ -81,6 +83,7 @@ impl Trail {
         let waiting = Arc::new(AtomicUsize::new(0));
         let rejections = Arc::new(Rejections::new(Instant::now()));
         let ledger = chain.state().ledger.clone();
+        let last = chain.state().last.clone();
         let head = chain.head().clone();
         let writer = Writer {
             queue: messages,
@@ -99,6 +102,7 @@ impl Trail {
                 waiting,
                 rejections,
                 ledger,
+                last,
                 head,
             }),
         })
@@ -162,6 +166,11 @@ impl Trail {
     /// Under which identity `reference` (`repository:tag`) first ran, if ever.
     pub fn ledger_lookup(&self, reference: &str) -> Option<LedgerEntry> {
         self.shared.ledger.read().get(reference).cloned()
+    }
+
+    /// How the last operations on the runtime ended, as far back as the newest file of the trail goes.
+    pub fn last_operations(&self) -> LastOperations {
+        self.shared.last.get()
     }
 
     /// The newest durable record.

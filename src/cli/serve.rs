@@ -1,8 +1,11 @@
 //! `deploy-agent serve`: puts the parts together, owns the signals, drains, and says how it ended.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use time::OffsetDateTime;
+use tokio::net::UnixListener;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
 use super::process_limits;
@@ -17,8 +20,12 @@ use crate::audit::{
 use crate::domain::Environment;
 use crate::engine::Engine;
 use crate::exit::Exit;
+use crate::freeze::FreezeFile;
+use crate::local::{self, SocketFile};
 use crate::logging;
-use crate::operation::{OperationDeps, env_file_is_guarded, not_apart, record_interrupted};
+use crate::operation::{
+    Admission, OperationDeps, env_file_is_guarded, not_apart, record_interrupted,
+};
 use crate::runtime::{self, Watcher};
 use crate::settings::Settings;
 use crate::systemd::{self, HandedOver, Heartbeat};
@@ -56,6 +63,8 @@ pub(super) fn run(source: &SettingsSource) -> Exit {
 async fn serve(settings: Settings, handed_over: Vec<HandedOver>) -> Result<Exit, Exit> {
     let mut sockets = Sockets::open(handed_over, &settings)?;
     let (trail, opened, fingerprinter) = open_trail(&settings)?;
+    // Before the port, so that whoever finds the agent finds both.
+    let (operators_file, operators_socket) = bind_operators_socket(&settings).unzip();
     let listener = sockets.listener(settings.port)?;
     let signals = Signals::receive().map_err(|error| {
         log::error!("signals cannot be received: {error}");
@@ -71,6 +80,9 @@ async fn serve(settings: Settings, handed_over: Vec<HandedOver>) -> Result<Exit,
             log::error!("the HTTP server could not be started: {error}");
             Exit::Failed
         })?;
+    if let Some(socket) = operators_socket {
+        actix::spawn(local::serve(socket, agent.clone()));
+    }
     let server_handle = server.handle();
     let served = actix::spawn(server);
     systemd::ready();
@@ -93,9 +105,21 @@ async fn serve(settings: Settings, handed_over: Vec<HandedOver>) -> Result<Exit,
         .ok();
     record_end(&trail, reason).await;
     trail.close().await;
-    drop(sockets);
+    drop((operators_file, sockets));
     log::info!("ended");
     Ok(exit)
+}
+
+/// The operator's socket. Without it the API is served all the same: a stop must be possible.
+fn bind_operators_socket(settings: &Settings) -> Option<(SocketFile, UnixListener)> {
+    let directory = local::directory(&settings.state_directory);
+    let bound = local::bind(&directory);
+    bound
+        .inspect_err(|error| {
+            let path = directory.display();
+            log::error!("the operator's socket in {path} cannot be opened: {error}");
+        })
+        .ok()
 }
 
 /// The access checks, and the task that keeps their key set fresh.
@@ -129,7 +153,6 @@ async fn start_agent(
         Watcher::new(engine.clone(), publisher, settings.status_max_age);
     let (activity, activity_seen) = runtime::activity();
     actix::spawn(watcher.run());
-    actix::spawn(systemd::report(activity_seen));
     actix::spawn(logging::report_broken_requests());
     let deps = OperationDeps {
         environment: settings.environment,
@@ -143,17 +166,25 @@ async fn start_agent(
             .of([("settings", fingerprinted.as_str())])
             .fingerprint,
         fingerprinter,
+        trail_damage: opened.problems.clone(),
         watcher: watcher_handle.clone(),
         activity,
+        pulling: runtime::activity().0,
+        images: Arc::new(Semaphore::new(1)),
+        admission: Admission::new(settings.queue_capacity),
+        freeze: FreezeFile::new(settings.state_directory.clone()),
     };
+    if let Some(frozen) = deps.freeze.frozen(OffsetDateTime::now_utc()) {
+        log::warn!("{frozen}");
+    }
     // The first answer to a status is knowledge, if the engine is there at all.
     watcher_handle.refresh(false).await;
-    Agent::start(
-        deps,
-        runtime_view,
-        settings.queue_capacity,
-        Heartbeat::from_environment(),
-    )
+    let pulling = deps.pulling.subscribe();
+    let (agent, dead) = Agent::start(deps, runtime_view, Heartbeat::from_environment());
+    let told = agent.clone();
+    let at_rest = move || told.overview().line();
+    actix::spawn(systemd::report(activity_seen, pulling, at_rest));
+    (agent, dead)
 }
 
 /// Waits until the process is to end, and for the running operation when that is what a signal asks for: how it ends,

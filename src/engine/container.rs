@@ -65,6 +65,10 @@ pub struct Observed {
     pub health: Option<Health>,
     /// The operation that made it, if this agent did.
     pub operation: Option<String>,
+    /// The revision of its source, where the image says so.
+    pub revision: Option<String>,
+    /// Of the last end, RFC 3339; none before any.
+    pub finished_at: Option<String>,
 }
 
 impl ContainerId {
@@ -154,6 +158,8 @@ mod tests {
                 restart_count: 3,
                 health: None,
                 operation: None,
+                revision: None,
+                finished_at: None,
             };
             observed.is_kept_up()
         };

@@ -1,27 +1,42 @@
 //! Images of our repository on this host: listed and removed by name, never by force.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
+use bollard::models::ImageSummary;
 use bollard::query_parameters::{ListContainersOptions, ListImagesOptions, RemoveImageOptions};
 
-use super::container::ImageId;
-use super::error::EngineError;
-use super::{Engine, REMOVE_DEADLINE, ask, call};
+use super::container::{ImageId, not_understood};
+use super::error::{Effect, EngineError};
+use super::{Engine, IMAGE_REMOVAL_DEADLINE, ask, call};
 use crate::domain::Repository;
 
-/// One tag of an image that the engine holds.
+/// How engines before API 1.43 write that an image has no tag.
+const NO_TAG: &str = "<none>:<none>";
+
+/// One name of an image that the engine holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredImage {
-    /// `repository:tag`, the repository as the settings spell it.
+    /// `repository:tag`, or `repository@digest` of one that lost its tag, the repository as the settings spell it.
     pub reference: String,
+    /// Whether the name is a tag.
+    pub tagged: bool,
     /// The engine's id of it.
     pub id: ImageId,
     /// Bytes on the disk, layers that other images share included.
     pub size: u64,
 }
 
+/// What became of an image that was to be removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removed {
+    /// Its name is gone now.
+    Now,
+    /// It was gone already.
+    Before,
+}
+
 impl Engine {
-    /// Every tag of `repository` that the engine holds.
+    /// Every tag of `repository` that the engine holds, and what has a digest of it and no tag at all.
     ///
     /// # Errors
     /// As for every question to the engine.
@@ -29,48 +44,33 @@ impl Engine {
         &self,
         repository: &Repository,
     ) -> Result<Vec<StoredImage>, EngineError> {
-        let filters = HashMap::from([("reference", vec![repository.familiar()])]);
-        let options = ListImagesOptions {
-            filters: Some(owned(&filters)),
-            ..ListImagesOptions::default()
-        };
-        let images = ask(self.client()?.list_images(Some(options))).await?;
-        // The filter of the engine is a pattern; only the exact repository is ours.
-        let prefix = format!("{}:", repository.familiar());
-        let mut stored = Vec::new();
-        for image in images {
-            let tags = image.repo_tags.iter();
-            let tags = tags.filter_map(|name| name.strip_prefix(&prefix));
-            stored.extend(tags.map(|tag| StoredImage {
-                reference: format!("{}:{tag}", repository.as_str()),
-                id: ImageId(image.id.clone()),
-                size: u64::try_from(image.size).unwrap_or(0),
-            }));
-        }
-        Ok(stored)
+        // Not by a filter: the engine's are patterns, and what has no tag is not found by any.
+        let images = ask(self.client()?.list_images(None::<ListImagesOptions>)).await?;
+        Ok(images
+            .into_iter()
+            .flat_map(|image| names(image, repository))
+            .collect())
     }
 
     /// Ids of the images that some container of this host was made of, running or not.
     ///
     /// # Errors
-    /// As for every question to the engine.
+    /// As for every question to the engine; a container that does not say its image is no answer.
     pub async fn images_in_use(&self) -> Result<HashSet<String>, EngineError> {
         let options = ListContainersOptions {
             all: true,
             ..ListContainersOptions::default()
         };
         let containers = ask(self.client()?.list_containers(Some(options))).await?;
-        Ok(containers
-            .into_iter()
-            .filter_map(|container| container.image_id)
-            .collect())
+        let ids = containers.into_iter().map(|container| container.image_id);
+        ids.collect::<Option<_>>().ok_or_else(not_understood)
     }
 
-    /// Removes one tag, and the image with it when that was its last name. Never by force.
+    /// Removes one name, and the image with it when that was its last. Never by force: what a container uses stays.
     ///
     /// # Errors
-    /// The engine refused, for instance because a container uses the image after all.
-    pub async fn remove_image(&self, image: &StoredImage) -> Result<(), EngineError> {
+    /// The engine refused, or its answer was lost and the name is there still, or cannot be asked for.
+    pub async fn remove_image(&self, image: &StoredImage) -> Result<Removed, EngineError> {
         let options = RemoveImageOptions {
             force: false,
             noprune: false,
@@ -79,18 +79,42 @@ impl Engine {
         let removed = self
             .client()?
             .remove_image(&image.reference, Some(options), None);
-        call(REMOVE_DEADLINE, removed).await.map(drop)
+        let error = match call(IMAGE_REMOVAL_DEADLINE, removed).await {
+            Ok(_) => return Ok(Removed::Now),
+            Err(error) if error.says_no_image() => return Ok(Removed::Before),
+            Err(error) => error,
+        };
+        if error.effect == Effect::None {
+            return Err(error);
+        }
+        // The answer was lost: what is there now decides.
+        match ask(self.client()?.inspect_image(&image.reference)).await {
+            Err(asked) if asked.says_no_image() => Ok(Removed::Now),
+            Ok(_) | Err(_) => Err(error),
+        }
     }
 }
 
-fn owned(filters: &HashMap<&str, Vec<&str>>) -> HashMap<String, Vec<String>> {
-    let entries = filters.iter();
-    entries
-        .map(|(key, values)| {
-            (
-                (*key).to_owned(),
-                values.iter().map(|value| (*value).to_owned()).collect(),
-            )
-        })
-        .collect()
+/// The names that an image has in `repository`.
+fn names(image: ImageSummary, repository: &Repository) -> Vec<StoredImage> {
+    let stored = |reference: String, tagged| StoredImage {
+        reference,
+        tagged,
+        id: ImageId(image.id.clone()),
+        size: u64::try_from(image.size).unwrap_or(0),
+    };
+    let of = |names: &[String], mark: char| -> Vec<String> {
+        let prefix = format!("{}{mark}", repository.familiar());
+        let names = names.iter().filter_map(|name| name.strip_prefix(&prefix));
+        names
+            .map(|rest| format!("{}{mark}{rest}", repository.as_str()))
+            .collect()
+    };
+    let has_tag = image.repo_tags.iter().any(|tag| tag != NO_TAG);
+    if has_tag {
+        let tags = of(&image.repo_tags, ':').into_iter();
+        return tags.map(|tag| stored(tag, true)).collect();
+    }
+    let digests = of(&image.repo_digests, '@').into_iter();
+    digests.map(|name| stored(name, false)).collect()
 }

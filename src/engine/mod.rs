@@ -33,7 +33,7 @@ pub use container::{ContainerId, ContainerStatus, Health, ImageId, Observed};
 pub use container_spec::{ContainerLog, ContainerSpec};
 pub use error::{Effect, EngineError, EngineFault};
 pub use events::{ContainerEvent, EventAction};
-pub use images::StoredImage;
+pub use images::{Removed, StoredImage};
 pub use info::EngineInfo;
 pub use layers::PullProgress;
 pub use lifecycle::{CreatedContainer, Holder, StartedContainer, Vacancy};
@@ -41,10 +41,12 @@ pub use pull::{PULL_IDLE, PulledImage};
 
 /// The longest wait for an inspect: a frozen engine or a held socket must not hold the agent.
 pub const INSPECT_DEADLINE: Duration = Duration::from_secs(5);
-/// The longest wait for the removal of an image: its layers are deleted meanwhile.
-pub(crate) const REMOVE_DEADLINE: Duration = Duration::from_secs(120);
+/// The longest wait for the removal of an image, whose layers are deleted meanwhile: an operation may wait behind it.
+const IMAGE_REMOVAL_DEADLINE: Duration = Duration::from_secs(30);
 /// The label that says which operation made a container.
 pub const OPERATION_LABEL: &str = "dreichor.deploy-agent.operation";
+/// The label in which builders name the revision of an image's source (OCI image specification).
+const REVISION_LABEL: &str = "org.opencontainers.image.revision";
 
 /// A handle to the engine of this host. Cheap to clone; connects when first used.
 #[derive(Clone)]

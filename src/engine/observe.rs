@@ -7,7 +7,7 @@ use bollard::query_parameters::ListContainersOptions;
 
 use super::container::{ContainerId, ContainerStatus, Health, ImageId, Observed, not_understood};
 use super::error::{EngineError, EngineFault};
-use super::{Engine, OPERATION_LABEL, ask};
+use super::{Engine, OPERATION_LABEL, REVISION_LABEL, ask};
 
 /// How the engine writes "never".
 const NEVER: &str = "0001-01-01T00:00:00Z";
@@ -97,9 +97,8 @@ impl Engine {
 fn observed(found: ContainerInspectResponse) -> Result<Observed, EngineError> {
     let state = found.state.ok_or_else(not_understood)?;
     let config = found.config.ok_or_else(not_understood)?;
-    let operation = config
-        .labels
-        .and_then(|mut labels| labels.remove(OPERATION_LABEL));
+    let mut labels = config.labels.unwrap_or_default();
+    let operation = labels.remove(OPERATION_LABEL);
     let health = state
         .health
         .and_then(|health| health.status)
@@ -123,6 +122,8 @@ fn observed(found: ContainerInspectResponse) -> Result<Observed, EngineError> {
         restart_count: found.restart_count.unwrap_or(0),
         health,
         operation,
+        revision: labels.remove(REVISION_LABEL),
+        finished_at: state.finished_at.filter(|at| !at.is_empty() && at != NEVER),
     })
 }
 

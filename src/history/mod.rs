@@ -72,22 +72,7 @@ impl FromStr for Since {
 
 /// The point in time that lies `age` (`90m`, `2h`, `3d`) back.
 fn ago(age: &str) -> Option<OffsetDateTime> {
-    let unit = age.chars().next_back()?;
-    let seconds: u32 = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 60 * 60,
-        'd' => 24 * 60 * 60,
-        'w' => 7 * 24 * 60 * 60,
-        _ => return None,
-    };
-    let number = age.strip_suffix(unit)?;
-    if !number.bytes().all(|digit| digit.is_ascii_digit()) {
-        return None;
-    }
-    let number: u32 = number.parse().ok()?;
-    let back = time::Duration::seconds(i64::from(seconds) * i64::from(number));
-    OffsetDateTime::now_utc().checked_sub(back)
+    OffsetDateTime::now_utc().checked_sub(crate::clock::span(age)?)
 }
 
 /// Shows the operations of the trail at `options.path`, newest last, then a summary.

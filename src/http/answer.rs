@@ -13,7 +13,7 @@ use actix_web::web::Bytes;
 use serde::Serialize;
 
 use crate::agent::Agent;
-use crate::operation::Completed;
+use crate::domain::ImageReference;
 
 #[derive(Serialize)]
 struct ErrorBody<'a> {
@@ -43,17 +43,17 @@ pub(super) fn json(status: StatusCode, body: impl Into<Bytes>) -> HttpResponse {
         .body(body.into())
 }
 
-/// The contract's success replies.
-pub(super) fn success(agent: &Agent, completed: &Completed) -> HttpResponse {
+/// The contract's success replies: to a deploy of this image, else to a stop.
+pub(super) fn success(agent: &Agent, deployed: Option<&ImageReference>) -> HttpResponse {
     let container_name = agent.container_name().as_str();
-    let body = match completed {
-        Completed::Deployed { image } => serde_json::to_vec(&DeployedBody {
+    let body = match deployed {
+        Some(image) => serde_json::to_vec(&DeployedBody {
             status: "deployed",
             container_name,
             image: image.as_str(),
             environment: agent.environment().as_str(),
         }),
-        Completed::Stopped => serde_json::to_vec(&StoppedBody {
+        None => serde_json::to_vec(&StoppedBody {
             status: "stopped",
             container_name,
         }),

@@ -90,13 +90,14 @@ async fn submit(
         environment_asked,
         ..Operation::new(request, admitted.requester, admitted.arrived)
     };
+    let deployed = operation.image().cloned();
     let Ended {
         operation,
         audit_head,
         result,
     } = state.agent.submit(operation).await;
     let mut response = match result {
-        Ok(completed) => answer::success(&state.agent, &completed),
+        Ok(_) => answer::success(&state.agent, deployed.as_ref()),
         // As an error, so that the guard records it: there is no operation that tells of it.
         Err(failure) if operation.is_none() => return Err(ApiError::Failed(failure)),
         Err(failure) => ApiError::Failed(failure).error_response(),

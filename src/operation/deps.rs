@@ -1,14 +1,17 @@
 //! What every operation works with.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::request::Request;
 use crate::audit::{Fingerprinter, Trail};
 use crate::domain::{Environment, HostPaths};
 use crate::engine::Engine;
+use crate::freeze::FreezeFile;
 use crate::runtime::{Activity, WatcherHandle};
 use crate::settings::{OperationSettings, RuntimeSettings};
 
@@ -28,14 +31,81 @@ pub struct OperationDeps {
     pub docker_config: Option<PathBuf>,
     /// The audit trail.
     pub trail: Trail,
+    /// What was wrong with the trail when it was opened.
+    pub trail_damage: Vec<String>,
     /// Keyed fingerprints of what must not be written down.
     pub fingerprinter: Fingerprinter,
     /// Keyed fingerprint of the agent's own settings.
     pub settings_fingerprint: String,
     /// The task that keeps the view.
     pub watcher: WatcherHandle,
-    /// What is being done.
+    /// What is being done in the actor's order.
     pub activity: watch::Sender<Activity>,
+    /// The pull that runs beside it.
+    pub pulling: watch::Sender<Activity>,
+    /// Who may fetch or remove images apart from a deploy: one at a time, so that no prune takes what is just fetched.
+    pub images: Arc<Semaphore>,
+    /// The places of the runtime's operations, the running one among them.
+    pub admission: Admission,
+    /// Whether deploys are held.
+    pub freeze: FreezeFile,
+}
+
+/// The places for operations on the runtime. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Admission {
+    places: Arc<Semaphore>,
+    size: usize,
+    running: Arc<AtomicUsize>,
+}
+
+/// An operation on the runtime that runs, for as long as this lives.
+#[derive(Debug)]
+pub(super) struct Running(Arc<AtomicUsize>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Admission {
+    /// One place for the running operation, and `queue_capacity` for those that wait.
+    #[must_use]
+    pub fn new(queue_capacity: usize) -> Self {
+        let size = queue_capacity + 1;
+        let places = Arc::new(Semaphore::new(size));
+        Self {
+            places,
+            size,
+            running: Arc::default(),
+        }
+    }
+
+    /// Takes a place, unless all are taken.
+    #[must_use]
+    pub fn admit(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.places).try_acquire_owned().ok()
+    }
+
+    /// One of those that were admitted runs from now on.
+    pub(super) fn run(&self) -> Running {
+        self.running.fetch_add(1, Ordering::AcqRel);
+        Running(Arc::clone(&self.running))
+    }
+
+    /// How many wait.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.taken()
+            .saturating_sub(self.running.load(Ordering::Acquire))
+    }
+
+    /// How many places are taken.
+    #[must_use]
+    pub fn taken(&self) -> usize {
+        self.size.saturating_sub(self.places.available_permits())
+    }
 }
 
 impl OperationDeps {
@@ -44,6 +114,10 @@ impl OperationDeps {
         match request {
             Request::Deploy { .. } => self.limits.reserve_after_pull(),
             Request::Stop => self.limits.reserve_for_stop(),
+            // None of them leaves the runtime half-way: what is not done in time is not done.
+            Request::Pull { .. } | Request::Prune { .. } | Request::Freeze(_) | Request::Thaw => {
+                Duration::ZERO
+            }
         }
     }
 }

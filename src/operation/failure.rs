@@ -104,6 +104,12 @@ pub enum FailureKind {
     EngineRefused,
     /// The tag moved to another digest.
     TagMoved,
+    /// Deploys are frozen.
+    Frozen,
+    /// Whoever asked has ended it, or the agent's end has.
+    Cancelled,
+    /// An image is being fetched or removed by somebody else.
+    Busy,
     /// The new container did not start, or ended badly in the confirmation window.
     NotStarted,
     /// The actor died.
@@ -162,7 +168,13 @@ impl FailureKind {
     #[must_use]
     pub const fn http_status(self) -> u16 {
         match self {
-            Self::QueueFull | Self::ShuttingDown | Self::Abandoned | Self::EngineUnreachable => 503,
+            Self::QueueFull
+            | Self::ShuttingDown
+            | Self::Abandoned
+            | Self::Cancelled
+            | Self::Busy
+            | Self::EngineUnreachable => 503,
+            Self::Frozen => 423,
             Self::Deadline => 504,
             Self::EngineRefused => 502,
             Self::TagMoved => 409,
@@ -186,6 +198,8 @@ pub(super) enum StepError {
     WrongPlatform(String),
     #[error("{0}")]
     NotStarted(String),
+    #[error("{0}")]
+    Cancelled(&'static str),
     #[error("it did not end within {0} s, which is what the operation's budget leaves for it")]
     OutOfTime(u64),
 }
@@ -212,6 +226,7 @@ impl StepError {
             Self::TagMoved(_) => FailureKind::TagMoved,
             Self::WrongPlatform(_) => FailureKind::EngineRefused,
             Self::NotStarted(_) => FailureKind::NotStarted,
+            Self::Cancelled(_) => FailureKind::Cancelled,
             Self::OutOfTime(_) => FailureKind::Deadline,
         }
     }

@@ -13,6 +13,18 @@ pub(super) async fn verify(
     pulled: &PulledImage,
     platform: &Platform,
 ) -> Result<Holder, StepError> {
+    acceptable(deps, pulled, platform)?;
+    // A pull takes long.
+    still_apart(deps).await?;
+    Ok(deps.engine.holder().await?)
+}
+
+/// Whether a deploy of this image would be accepted: what holds of a pull ahead of one too.
+pub(super) fn acceptable(
+    deps: &OperationDeps,
+    pulled: &PulledImage,
+    platform: &Platform,
+) -> Result<(), StepError> {
     if pulled.platform != *platform {
         let (image, engine) = (&pulled.platform, platform);
         return Err(StepError::WrongPlatform(format!(
@@ -20,10 +32,7 @@ pub(super) async fn verify(
             image.os, image.architecture, engine.os, engine.architecture
         )));
     }
-    immutable(deps, pulled)?;
-    // A pull takes long.
-    still_apart(deps).await?;
-    Ok(deps.engine.holder().await?)
+    immutable(deps, pulled)
 }
 
 fn immutable(deps: &OperationDeps, pulled: &PulledImage) -> Result<(), StepError> {

@@ -1,4 +1,5 @@
-//! What an operation is, the straight line of a deploy, the straight line of a stop.
+//! What an operation is, the straight line of a deploy, the straight line of a stop; and what the operator of the host
+//! asks for, none of which touches the container: `ahead` (a pull), `prune`, `hold` (freeze and thaw).
 //!
 //! Read [`perform()`] first: it begins, runs and ends every operation. `deploy` and `stop` show their steps by name, one
 //! behind the other. Every step takes the one road of `step`: it publishes what is being done, records the intent, acts
@@ -8,30 +9,35 @@
 //! | to change | read |
 //! |---|---|
 //! | the steps of a deploy | `deploy` |
+//! | what a freeze holds | `perform` (where an operation begins), `hold`, [`crate::freeze`] |
 //! | what is refused before anything is touched | `preflight`, `image` |
 //! | where a tag's immutability is enforced | `image` |
 //! | the HTTP status of a failure | `failure` |
 //! | what a record says | `record`, then the event in [`crate::audit`] |
 
+mod ahead;
 mod confirm;
 mod deploy;
 mod deps;
 mod failure;
+mod hold;
 mod image;
 mod interrupted;
 mod paths;
 mod perform;
 mod preflight;
+mod prune;
 mod pull;
 mod record;
 mod request;
 mod step;
 mod stop;
 
-pub use deps::OperationDeps;
+pub use deps::{Admission, OperationDeps};
 pub use failure::{Failure, FailureKind, RuntimeState, Step};
 pub use interrupted::record_interrupted;
 pub use paths::{EnvFileFault, bind_source, env_file_is_guarded, not_apart};
 pub use perform::{not_started, perform};
 pub use preflight::read_env_file;
-pub use request::{Completed, Ended, Operation, Request};
+pub use prune::{Unneeded, unneeded};
+pub use request::{Completed, Ended, Operation, Request, Turn};

@@ -1,38 +1,56 @@
 //! Every operation: it begins, runs, ends, and is recorded.
 
+use std::future::Future;
 use std::time::Duration;
 
 use futures_util::future::join;
+use time::OffsetDateTime;
 
 use super::deps::OperationDeps;
 use super::failure::{Failure, FailureKind, RuntimeState};
 use super::request::{Completed, Ended, Operation, Request};
 use super::step::Run;
-use super::{deploy, record, stop};
+use super::{ahead, deploy, hold, prune, record, stop};
 use crate::runtime::Activity;
 
 /// Runs an admitted operation to its end and records it. Not cancel-safe: the actor owns it, whatever its client does.
+/// `cancelled` ends with why a pull ahead or a prune is no longer wanted; a deploy and a stop never heed it.
 ///
 /// A failure says at which step it came and what state the runtime is in.
-pub async fn perform(deps: &OperationDeps, operation: &Operation) -> Ended {
+pub async fn perform(
+    deps: &OperationDeps,
+    operation: &Operation,
+    cancelled: impl Future<Output = &'static str>,
+) -> Ended {
     log::info!(
         "operation={} {} begins, asked by {}",
         operation.id,
         operation.title(),
         operation.requester.name()
     );
+    let running = operation.is_on_the_runtime().then(|| deps.admission.run());
     let mut run = Run::new(deps, operation);
     let result = match begin(deps, operation, run.left()).await {
         Err(failure) => Err(failure),
         Ok(()) => match &operation.request {
             Request::Deploy { image } => deploy::deploy(&mut run, image).await,
             Request::Stop => stop::stop(&mut run).await,
+            Request::Pull { image } => ahead::pull_ahead(&mut run, image, cancelled).await,
+            Request::Prune { keep } => prune::prune(&mut run, *keep, cancelled).await,
+            Request::Freeze(freeze) => hold::freeze(&mut run, freeze).await,
+            Request::Thaw => hold::thaw(&mut run).await,
         },
     };
-    // Before the answer, so that a status asked after it shows this operation.
-    let refreshed = deps.watcher.refresh(run.has_touched());
-    let (ended, ()) = join(end(&run, result), refreshed).await;
-    deps.activity.send_replace(Activity::default());
+    let ended = if operation.is_on_the_runtime() {
+        // Before the answer, so that a status asked after it shows this operation.
+        let refreshed = deps.watcher.refresh(run.has_touched());
+        join(end(&run, result), refreshed).await.0
+    } else {
+        end(&run, result).await
+    };
+    run.shown
+        .publish(|activity| *activity = Activity::default());
+    drop(running);
     ended
 }
 
@@ -55,8 +73,18 @@ pub async fn not_started(deps: &OperationDeps, operation: &Operation, failure: F
     }
 }
 
-/// Records the intent. Nothing is started that cannot be recorded, or that cannot end in the time that is left.
+/// Records the intent. Nothing is started that cannot be recorded, that is held by a freeze, or that cannot end in the
+/// time that is left.
 async fn begin(deps: &OperationDeps, operation: &Operation, left: Duration) -> Result<(), Failure> {
+    // Held to the end of this function: no freeze takes effect between the question and the record.
+    let gate = match &operation.request {
+        Request::Deploy { .. } => Some(deps.freeze.gate().await),
+        Request::Stop
+        | Request::Pull { .. }
+        | Request::Prune { .. }
+        | Request::Freeze(_)
+        | Request::Thaw => None,
+    };
     // Not only this record must find room, but also the outcome.
     let mut recorded = deps.trail.probe().await;
     if recorded.is_ok() {
@@ -67,6 +95,11 @@ async fn begin(deps: &OperationDeps, operation: &Operation, left: Duration) -> R
         let reason = format!("nothing was started: the audit trail cannot be written: {error}");
         Failure::before_start(FailureKind::Trail, reason)
     })?;
+    if gate.is_some()
+        && let Some(frozen) = deps.freeze.frozen(OffsetDateTime::now_utc())
+    {
+        return Err(hold::held(&frozen));
+    }
     let least = deps.least_time(&operation.request);
     if left >= least {
         return Ok(());
@@ -123,6 +156,9 @@ fn unrecorded(operation: &Operation, error: &str) -> Failure {
         state: match operation.request {
             Request::Deploy { .. } => RuntimeState::NewRunning,
             Request::Stop => RuntimeState::Nothing,
+            Request::Pull { .. } | Request::Prune { .. } | Request::Freeze(_) | Request::Thaw => {
+                RuntimeState::Untouched
+            }
         },
         unknown: false,
     }

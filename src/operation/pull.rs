@@ -3,10 +3,9 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-use super::deps::OperationDeps;
 use super::failure::StepError;
 use super::request::Operation;
-use super::step::Run;
+use super::step::{Run, Shown};
 use crate::credentials::RegistryCredentials;
 use crate::domain::ImageReference;
 use crate::engine::{PullProgress, PulledImage};
@@ -16,15 +15,27 @@ const CREDENTIALS_LIMIT: Duration = Duration::from_secs(5);
 /// A pull's progress is logged this often at most.
 const PROGRESS_LOG_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Pulls `image` with the host's own credentials. Dropping the future cancels the pull.
+/// Pulls `image` with the host's own credentials within what the budget of a deploy leaves. Dropping the future cancels
+/// the pull.
 pub(super) fn pull<'a>(
     run: &Run<'a>,
     image: &'a ImageReference,
 ) -> impl Future<Output = Result<PulledImage, StepError>> + use<'a> {
+    let limit = run
+        .left()
+        .saturating_sub(run.deps.limits.reserve_after_pull());
+    fetch(run, image, limit)
+}
+
+/// The same within this time.
+pub(super) fn fetch<'a>(
+    run: &Run<'a>,
+    image: &'a ImageReference,
+    limit: Duration,
+) -> impl Future<Output = Result<PulledImage, StepError>> + use<'a> {
     let deps = run.deps;
-    let limit = run.left().saturating_sub(deps.limits.reserve_after_pull());
     let mut report = ProgressReport {
-        deps,
+        shown: run.shown,
         operation: run.operation,
         logged: None,
     };
@@ -45,15 +56,15 @@ pub(super) fn pull<'a>(
 
 /// Publishes and logs a pull's progress.
 struct ProgressReport<'a> {
-    deps: &'a OperationDeps,
+    shown: Shown<'a>,
     operation: &'a Operation,
     logged: Option<Instant>,
 }
 
 impl ProgressReport<'_> {
     fn take(&mut self, progress: PullProgress) {
-        let publish = |activity: &mut crate::runtime::Activity| activity.progress = Some(progress);
-        self.deps.activity.send_modify(publish);
+        self.shown
+            .publish(|activity| activity.progress = Some(progress));
         let due = |logged: Instant| logged.elapsed() >= PROGRESS_LOG_INTERVAL;
         if self.logged.is_none_or(due) {
             self.logged = Some(Instant::now());

@@ -6,11 +6,17 @@ use super::deps::OperationDeps;
 use super::failure::{Failure, FailureKind, RuntimeState, Step, StepError};
 use super::request::{Completed, Operation};
 use crate::audit::{
-    self, Event, Fingerprint, OperationEnded, OperationStarted, Outcome, PredecessorEnded,
-    StepEnded, StepStarted, TagRan,
+    self, Event, Fingerprint, FreezeAsked, ImagePruned, OperationEnded, OperationStarted, Outcome,
+    PredecessorEnded, StepEnded, StepStarted, TagRan,
 };
+use crate::clock;
 use crate::domain::RuntimeEnv;
-use crate::engine::{ContainerId, ContainerSpec, Observed, PulledImage};
+use crate::engine::{
+    ContainerId, ContainerSpec, Effect, EngineError, Observed, PulledImage, Removed, StoredImage,
+};
+
+/// The step of a prune, once for each image.
+const REMOVAL: &str = "remove_image";
 
 /// What is known of an operation so far.
 #[derive(Default)]
@@ -96,6 +102,10 @@ pub(super) fn operation_started(deps: &OperationDeps, operation: &Operation) -> 
         image: operation.image().map(|image| image.as_str().to_owned()),
         environment_asked: asked.map(|asked| asked.as_str().to_owned()),
         environment: deps.environment.as_str().to_owned(),
+        freeze: operation.freeze().map(|freeze| FreezeAsked {
+            reason: freeze.reason.clone(),
+            until: clock::rfc3339(freeze.until),
+        }),
         queue_wait_ms: millis(operation.arrived.elapsed()),
         settings: Some(deps.settings_fingerprint.clone()),
     })
@@ -106,6 +116,7 @@ pub(super) fn step_started(operation: &str, step: Step) -> Event {
     Event::StepStarted(StepStarted {
         operation: operation.to_owned(),
         step: step.as_str(),
+        image: None,
     })
 }
 
@@ -129,6 +140,45 @@ pub(super) fn step_ended(
         duration_ms: millis(took),
         detail,
     })
+}
+
+/// The intent of removing one image.
+pub(super) fn removal_started(operation: &Operation, image: &StoredImage) -> Event {
+    Event::StepStarted(StepStarted {
+        operation: operation.id.clone(),
+        step: REMOVAL,
+        image: Some(image.reference.clone()),
+    })
+}
+
+/// The outcome of removing one image, and what is gone if it succeeded.
+pub(super) fn removal_ended(
+    operation: &Operation,
+    image: &StoredImage,
+    took: Duration,
+    result: &Result<Removed, EngineError>,
+) -> Vec<Event> {
+    let ended = Event::StepEnded(StepEnded {
+        operation: operation.id.clone(),
+        step: REMOVAL,
+        outcome: match result {
+            Ok(_) => Outcome::Succeeded,
+            Err(error) if error.effect == Effect::Unknown => Outcome::Unknown,
+            Err(_) => Outcome::Failed,
+        },
+        duration_ms: millis(took),
+        detail: result.as_ref().err().map(ToString::to_string),
+    });
+    let gone = Event::ImagePruned(ImagePruned {
+        operation: operation.id.clone(),
+        image: Some(image.reference.clone()),
+        image_id: image.id.as_str().to_owned(),
+        bytes: Some(image.size),
+    });
+    match result {
+        Ok(Removed::Now) => vec![ended, gone],
+        Ok(Removed::Before) | Err(_) => vec![ended],
+    }
 }
 
 /// How the old container ended.
@@ -183,7 +233,7 @@ pub(super) fn operation_ended(
         outcome: outcome(failure),
         http: failure.map_or(200, |failure| failure.kind.http_status()),
         failed_step: failure.and_then(|failure| failure.step).map(Step::as_str),
-        reason: failure.map(|failure| failure.reason.clone()),
+        reason: reason(operation, result),
         state: known.unwrap_or(RuntimeState::Unknown),
         image: operation.image().map(|image| image.as_str().to_owned()),
         digest,
@@ -194,6 +244,15 @@ pub(super) fn operation_ended(
         runtime_env: runtime_env.clone(),
         container_settings: container_settings.clone(),
     }))
+}
+
+/// The sentence that the caller was given. The answer to a deploy or a stop that succeeded has none.
+fn reason(operation: &Operation, result: &Result<Completed, Failure>) -> Option<String> {
+    match result {
+        Err(failure) => Some(failure.reason.clone()),
+        Ok(_) if operation.is_on_the_runtime() => None,
+        Ok(completed) => Some(completed.to_string()),
+    }
 }
 
 fn outcome(failure: Option<&Failure>) -> Outcome {

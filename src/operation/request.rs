@@ -1,11 +1,14 @@
 //! What was asked for, by whom, and how it ended.
 
+use std::fmt;
 use std::time::Instant;
 
 use super::failure::Failure;
 use crate::access::Requester;
 use crate::audit::{Anchor, OperationKind};
+use crate::clock;
 use crate::domain::{Environment, ImageReference};
+use crate::freeze::Freeze;
 
 /// What was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +20,32 @@ pub enum Request {
     },
     /// Stop and remove.
     Stop,
+    /// Fetch an image ahead of a deploy.
+    Pull {
+        /// The validated image.
+        image: ImageReference,
+    },
+    /// Remove images that are not needed.
+    Prune {
+        /// How many of those that ran last are kept.
+        keep: usize,
+    },
+    /// Refuse deploys.
+    Freeze(Freeze),
+    /// Take deploys again.
+    Thaw,
+}
+
+/// When an operation has its turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// One after the other: what touches the runtime, or images that it may need.
+    InOrder,
+    /// It begins in order and goes on beside the others: a pull ahead takes long and touches no container, and a stop
+    /// does not wait for it.
+    Beside,
+    /// It does not wait: a freeze counts for what waits already.
+    AtOnce,
 }
 
 /// A validated request, from its arrival to its end.
@@ -46,6 +75,41 @@ pub enum Completed {
     },
     /// No runtime container is running.
     Stopped,
+    /// The engine holds the image, and a deploy of it would be accepted now.
+    Pulled {
+        /// As it was asked for.
+        image: ImageReference,
+        /// Its digest in the registry.
+        digest: String,
+    },
+    /// The images that were not needed are gone.
+    Pruned {
+        /// Their names.
+        names: Vec<String>,
+    },
+    /// Deploys are refused from now on.
+    Frozen(Freeze),
+    /// Deploys are taken.
+    Thawed,
+}
+
+/// A sentence for whoever asked at a terminal.
+impl fmt::Display for Completed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Deployed { image } => write!(f, "{image} is deployed"),
+            Self::Stopped => f.write_str("no runtime container is running"),
+            Self::Pulled { image, digest } => write!(f, "{image} is here, {digest}"),
+            Self::Pruned { names } => write!(f, "{} removed", names.len()),
+            Self::Frozen(freeze) => write!(
+                f,
+                "deploys are frozen until {}: {}",
+                clock::rfc3339(freeze.until),
+                freeze.reason
+            ),
+            Self::Thawed => f.write_str("deploys are not frozen"),
+        }
+    }
 }
 
 /// How an operation ended, and which record of the trail says so.
@@ -79,6 +143,31 @@ impl Operation {
         match self.request {
             Request::Deploy { .. } => OperationKind::Deploy,
             Request::Stop => OperationKind::Stop,
+            Request::Pull { .. } => OperationKind::Pull,
+            Request::Prune { .. } => OperationKind::Prune,
+            Request::Freeze(_) => OperationKind::Freeze,
+            Request::Thaw => OperationKind::Thaw,
+        }
+    }
+
+    /// When it has its turn.
+    #[must_use]
+    pub const fn turn(&self) -> Turn {
+        match self.request {
+            Request::Deploy { .. } | Request::Stop | Request::Prune { .. } => Turn::InOrder,
+            Request::Pull { .. } => Turn::Beside,
+            Request::Freeze(_) | Request::Thaw => Turn::AtOnce,
+        }
+    }
+
+    /// Whether it acts on the runtime container, as only the contract's API may ask for.
+    #[must_use]
+    pub const fn is_on_the_runtime(&self) -> bool {
+        match self.request {
+            Request::Deploy { .. } | Request::Stop => true,
+            Request::Pull { .. } | Request::Prune { .. } | Request::Freeze(_) | Request::Thaw => {
+                false
+            }
         }
     }
 
@@ -86,17 +175,30 @@ impl Operation {
     #[must_use]
     pub fn image(&self) -> Option<&ImageReference> {
         match &self.request {
-            Request::Deploy { image } => Some(image),
-            Request::Stop => None,
+            Request::Deploy { image } | Request::Pull { image } => Some(image),
+            Request::Stop | Request::Prune { .. } | Request::Freeze(_) | Request::Thaw => None,
         }
     }
 
-    /// `deploy 1.0.1` or `stop`.
+    /// The freeze asked for.
+    #[must_use]
+    pub fn freeze(&self) -> Option<&Freeze> {
+        if let Request::Freeze(freeze) = &self.request {
+            return Some(freeze);
+        }
+        None
+    }
+
+    /// `deploy 1.0.1`, `stop`, `pull 1.0.2`, …
     #[must_use]
     pub fn title(&self) -> String {
         match &self.request {
             Request::Deploy { image } => format!("deploy {}", image.tag().as_str()),
             Request::Stop => "stop".to_owned(),
+            Request::Pull { image } => format!("pull {}", image.tag().as_str()),
+            Request::Prune { .. } => "prune".to_owned(),
+            Request::Freeze(_) => "freeze".to_owned(),
+            Request::Thaw => "thaw".to_owned(),
         }
     }
 }

@@ -3,29 +3,55 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
+use tokio::sync::watch;
+
 use super::deps::OperationDeps;
 use super::failure::{Failure, RuntimeState, Step, StepError};
 use super::record::{self, Facts};
-use super::request::Operation;
+use super::request::{Operation, Turn};
 use crate::engine::INSPECT_DEADLINE;
 use crate::runtime::Activity;
+
+/// The most that a pull ahead of a deploy may take: what hangs does not do so for ever.
+const LONGEST_PULL: Duration = Duration::from_secs(6 * 60 * 60);
+
+/// Where the steps of an operation are shown, if it has any.
+#[derive(Clone, Copy)]
+pub(super) struct Shown<'a>(Option<&'a watch::Sender<Activity>>);
+
+impl Shown<'_> {
+    /// Tells what is being done now.
+    pub(super) fn publish(&self, change: impl FnOnce(&mut Activity)) {
+        if let Some(activity) = self.0 {
+            activity.send_modify(change);
+        }
+    }
+}
 
 /// One operation in progress: its clock and what is known of it so far.
 pub(super) struct Run<'a> {
     pub(super) deps: &'a OperationDeps,
     pub(super) operation: &'a Operation,
     pub(super) facts: Facts,
+    pub(super) shown: Shown<'a>,
     deadline: Instant,
     touched: bool,
 }
 
 impl<'a> Run<'a> {
     pub(super) fn new(deps: &'a OperationDeps, operation: &'a Operation) -> Self {
+        let budget = operation.arrived + deps.limits.budget;
+        let (activity, deadline) = match operation.turn() {
+            Turn::InOrder => (Some(&deps.activity), budget),
+            Turn::Beside => (Some(&deps.pulling), Instant::now() + LONGEST_PULL),
+            Turn::AtOnce => (None, budget),
+        };
         Self {
             deps,
             operation,
             facts: Facts::default(),
-            deadline: operation.arrived + deps.limits.budget,
+            shown: Shown(activity),
+            deadline,
             touched: false,
         }
     }
@@ -71,10 +97,12 @@ impl<'a> Run<'a> {
         act: impl Future<Output = Result<T, StepError>>,
     ) -> Result<T, StepError> {
         let (id, title) = (&self.operation.id, self.operation.title());
-        self.deps.activity.send_replace(Activity {
-            operation: Some(title.clone()),
-            step: Some(step.as_str()),
-            progress: None,
+        self.shown.publish(|activity| {
+            *activity = Activity {
+                operation: Some(title.clone()),
+                step: Some(step.as_str()),
+                progress: None,
+            };
         });
         log::info!("operation={id} {title}: {}", step.as_str());
         let begun = Instant::now();

@@ -9,5 +9,5 @@ mod view;
 mod watcher;
 
 pub use activity::{Activity, activity};
-pub use view::{RuntimeView, StaleView, ViewPublisher, view};
+pub use view::{RuntimeView, Seen, StaleView, ViewPublisher, view};
 pub use watcher::{Watcher, WatcherHandle};

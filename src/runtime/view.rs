@@ -28,6 +28,7 @@ struct StatusBody<'a> {
 struct Snapshot {
     observed_at: Instant,
     observed_at_utc: OffsetDateTime,
+    observed: Option<Observed>,
     body: Bytes,
     /// Something was done to the container since, and no inspect has shown what came of it.
     invalidated: bool,
@@ -38,6 +39,19 @@ struct Snapshot {
 pub struct RuntimeView {
     newest: Arc<ArcSwapOption<Snapshot>>,
     max_age: Duration,
+}
+
+/// What the view holds, for whoever tells of it.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// What the last inspect showed; none if there was no container.
+    pub observed: Option<Observed>,
+    /// When that was.
+    pub at: OffsetDateTime,
+    /// How long ago, whatever the host's clock says.
+    pub age: Duration,
+    /// Whether it is served: it is not too old, and nothing was done to the container since.
+    pub fresh: bool,
 }
 
 /// The write side; there is one.
@@ -86,6 +100,19 @@ impl RuntimeView {
             None => Err(StaleView { last_seen: None }),
         }
     }
+
+    /// What was seen last; none if the engine never showed anything.
+    #[must_use]
+    pub fn seen(&self) -> Option<Seen> {
+        let snapshot = self.newest.load_full()?;
+        let age = snapshot.observed_at.elapsed();
+        Some(Seen {
+            observed: snapshot.observed.clone(),
+            at: snapshot.observed_at_utc,
+            age,
+            fresh: !snapshot.invalidated && age <= self.max_age,
+        })
+    }
 }
 
 impl ViewPublisher {
@@ -105,6 +132,7 @@ impl ViewPublisher {
         self.view.newest.store(Some(Arc::new(Snapshot {
             observed_at: Instant::now(),
             observed_at_utc,
+            observed,
             body,
             invalidated: false,
         })));
@@ -116,6 +144,7 @@ impl ViewPublisher {
             self.view.newest.store(Some(Arc::new(Snapshot {
                 invalidated: true,
                 body: known.body.clone(),
+                observed: known.observed.clone(),
                 ..*known
             })));
         }

@@ -305,3 +305,39 @@ fn an_assertion_is_judged_by_the_clock_and_the_keys_come_back_after_a_jump() {
     clock.set(-30 * DAY);
     assert_eq!(asked(&signed(-30 * DAY)), 200);
 }
+
+#[test]
+fn a_freeze_holds_while_the_clock_is_before_its_end_however_it_got_there() {
+    let world = world();
+    world.push("1.0.0", &["run"]);
+    let (clock, agent) = Clock::and_agent(&world);
+    let asked = || agent.deploy(&world.image("1.0.0")).status;
+    let (code, said) = world.operator("freeze", &["--reason", "x", "--until", "2h"]);
+    assert_eq!(code, 0, "{said}");
+    for (offset, code) in [
+        (0, 423),
+        (60 * 60, 423),
+        (3 * 60 * 60, 200),
+        (0, 423),
+        (YEAR, 200),
+        (-DAY, 423),
+        (-20 * YEAR, 423),
+    ] {
+        clock.set(offset);
+        assert_eq!(asked(), code, "{offset}");
+    }
+    // Whatever the clock says, a stop is never frozen and a thaw ends it.
+    assert_eq!(agent.stop().status, 200);
+    assert_eq!(world.operator("thaw", &[]).0, 0);
+    assert_eq!(asked(), 200);
+    // Asked for by the agent's clock, which is behind.
+    assert_eq!(
+        world
+            .operator("freeze", &["--reason", "x", "--until", "2h"])
+            .0,
+        0
+    );
+    assert_eq!(asked(), 423);
+    clock.set(0);
+    assert_eq!(asked(), 200);
+}

@@ -76,3 +76,46 @@ fn an_agent_that_nobody_watches_does_not_beat() {
     let (_agent, socket) = reporting(&world, &[]);
     assert_eq!(longest_silence(&socket), Duration::MAX);
 }
+
+/// Waits for a STATUS line that is as wanted.
+fn told(socket: &UnixDatagram, wanted: impl Fn(&str) -> bool) -> String {
+    let wait = Some(Duration::from_millis(100));
+    socket.set_read_timeout(wait).expect("set");
+    let end = Instant::now() + Duration::from_secs(20);
+    let mut last = String::new();
+    while Instant::now() < end {
+        let mut text = [0; 1024];
+        let length = socket.recv(&mut text).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text[..length]).into_owned();
+        if let Some(line) = text.strip_prefix("STATUS=") {
+            last = line.trim_end().to_owned();
+            if wanted(&last) {
+                return last;
+            }
+        }
+    }
+    panic!("the last was: {last}");
+}
+
+#[test]
+fn the_status_line_tells_what_runs_since_when_and_how_the_last_operation_ended() {
+    let mut world = World::new(Kind::Fake);
+    world.set("START_CONFIRMATION_SECONDS", "0");
+    world.push("1.0.0", &["run"]);
+    let (agent, socket) = reporting(&world, &[]);
+    told(&socket, |line| line == "no runtime runs; no operation yet");
+    assert_eq!(agent.deploy(&world.image("1.0.0")).status, 200);
+    let line = told(&socket, |line| line.starts_with("1.0.0 up since 20"));
+    assert!(line.contains("Z; deploy 1.0.0 succeeded at 20"), "{line}");
+    assert_eq!(agent.deploy(&world.image("missing")).status, 502);
+    told(&socket, |line| {
+        line.starts_with("1.0.0 up since 20") && line.contains("; deploy missing failed at 20")
+    });
+    let (code, said) = world.operator("freeze", &["--reason", "x", "--until", "1h"]);
+    assert_eq!(code, 0, "{said}");
+    told(&socket, |line| line.contains("; frozen until 20"));
+    assert_eq!(agent.stop().status, 200);
+    told(&socket, |line| {
+        line.starts_with("no runtime runs since 20") && line.contains("; stop succeeded at 20")
+    });
+}

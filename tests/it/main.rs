@@ -23,6 +23,7 @@ mod host_files;
 mod hostile_http;
 mod http_codes;
 mod kills;
+mod local;
 mod moving;
 mod old_host;
 mod oracle;

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use crate::harness::{self, Agent, Answer, World};
 
 pub use before::{Before, arrange};
-pub use invariants::{Asked, agrees, broken, identity, state};
+pub use invariants::{Asked, agrees, broken, identity, last_outcome, state};
 
 /// Seconds for an operation. Little more than the other settings of a world ask for, so that what only a deadline ends
 /// is soon over; enough for a pull on a busy machine.

@@ -211,6 +211,26 @@ impl World {
         path
     }
 
+    /// A command of the operator's to the running agent.
+    pub fn operator_command(&self, command: &str, arguments: &[&str]) -> std::process::Command {
+        let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_deploy-agent"));
+        program
+            .args([command, "dev", "--socket"])
+            .arg(self.path("state/operator.sock"))
+            .args(arguments)
+            .env_clear();
+        program
+    }
+
+    /// Its exit code, and all that it says.
+    pub fn operator(&self, command: &str, arguments: &[&str]) -> (i32, String) {
+        let output = self.operator_command(command, arguments).output();
+        let output = output.expect("the program runs");
+        let said = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
+        let said = String::from_utf8(said).expect("text");
+        (output.status.code().expect("an exit code"), said)
+    }
+
     /// Starts the agent with the settings as they are.
     pub fn agent(&self) -> Agent {
         // At the level that says most: whatever a test does, no secret may be in the log.

@@ -1,71 +1,154 @@
-//! Images that were deployed before and are unused now.
+//! Images that are not needed, through the running agent.
 
-use std::process::{Command, Output};
+use std::time::Duration;
 
-use crate::harness::World;
+use dreichor_test_support::fake_engine::Verb;
+use dreichor_test_support::images::ImageSpec;
+use serde_json::Value;
 
-on_both_engines!(what_ran_before_and_is_unused_is_removed_when_asked_to);
+use crate::harness::{World, until};
 
-pub fn prune(world: &World, arguments: &[&str]) -> (Output, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_deploy-agent"))
-        .args(["prune", "--env-file"])
-        .arg(world.env_file())
-        .args(arguments)
-        .env_clear()
-        .output()
-        .expect("the agent runs");
-    let said = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
-    (output, String::from_utf8(said).expect("text"))
-}
+on_both_engines!(
+    what_ran_last_is_kept_and_what_is_removed_was_listed_before,
+    what_lost_its_tag_is_removed_unless_a_container_uses_it,
+);
 
-fn tags(world: &World) -> Vec<String> {
-    let filters = serde_json::json!({ "reference": [world.repository] }).to_string();
-    let path = format!("/images/json?filters={}", filters.replace('"', "%22"));
-    let listed = world.engine("GET", &path, None).json();
+/// The names that images of our repository have in the engine, tags and digests.
+fn names(world: &World, of: &str) -> Vec<String> {
+    let listed = world.engine("GET", "/images/json", None).json();
     let images = listed.as_array().expect("a list").clone();
-    let tags = images
+    let names = images
         .iter()
-        .flat_map(|image| image["RepoTags"].as_array().cloned().unwrap_or_default());
-    let mut tags: Vec<String> = tags
-        .filter_map(|tag| {
-            tag.as_str()
-                .and_then(|tag| tag.rsplit(':').next())
-                .map(str::to_owned)
-        })
+        .flat_map(|image| image[of].as_array().cloned().unwrap_or_default());
+    let mut names: Vec<String> = names
+        .filter_map(|name| name.as_str().map(str::to_owned))
+        .filter_map(|name| name.strip_prefix(&world.repository).map(str::to_owned))
+        .map(|name| name.trim_start_matches([':', '@']).to_owned())
         .collect();
-    tags.sort();
-    tags
+    names.sort();
+    names
 }
 
-fn what_ran_before_and_is_unused_is_removed_when_asked_to(mut world: World) {
+fn what_ran_last_is_kept_and_what_is_removed_was_listed_before(mut world: World) {
     world.set("START_CONFIRMATION_SECONDS", "0");
-    for tag in ["1.0.0", "1.0.1", "1.0.2", "1.0.3", "never-ran"] {
+    for tag in ["1.0.0", "1.0.1", "1.0.2", "never-ran"] {
         world.push(tag, &["run"]);
     }
-    let mut agent = world.agent();
-    for tag in ["1.0.0", "1.0.1", "1.0.2", "1.0.3"] {
+    let agent = world.agent();
+    // By first runs 1.0.0 would be the oldest; by last runs it is the newest behind the one that runs.
+    for tag in ["1.0.0", "1.0.1", "1.0.2", "1.0.0", "1.0.2"] {
         assert_eq!(agent.deploy(&world.image(tag)).status, 200);
     }
     world.pull("never-ran");
-    let (locked, said) = prune(&world, &["--keep", "1"]);
-    assert_eq!(locked.status.code(), Some(75), "{said}");
-    assert!(said.contains("stop it first"), "{said}");
-    agent.signal("TERM");
-    assert!(agent.wait().success());
-
-    let all = ["1.0.0", "1.0.1", "1.0.2", "1.0.3", "never-ran"];
-    let (listed, said) = prune(&world, &["--keep", "1"]);
-    assert!(listed.status.success(), "{said}");
+    let before = world.identity();
+    let (code, said) = world.operator("prune", &["--keep", "1"]);
+    assert_eq!(code, 0, "{said}");
     assert!(
-        said.contains("1.0.0") && said.contains("1.0.1") && said.contains("2 to remove"),
+        said.contains(&world.image("1.0.1")) && said.contains("1 to remove"),
         "{said}"
     );
-    assert_eq!(tags(&world), all, "nothing is removed without --yes");
-    let (pruned, said) = prune(&world, &["--keep", "1", "--yes"]);
-    assert!(pruned.status.success(), "{said}");
-    assert_eq!(tags(&world), ["1.0.2", "1.0.3", "never-ran"], "{said}");
-    assert_eq!(world.shown()["State"]["Running"], true);
-    let recorded = world.events("image_pruned");
-    assert_eq!(recorded.len(), 2);
-    assert_eq!(world.last_outcome()["kind"], "prune");
+    assert_eq!(
+        names(&world, "RepoTags"),
+        ["1.0.0", "1.0.1", "1.0.2", "never-ran"],
+        "nothing is removed without --yes"
+    );
+    assert!(world.events("image_pruned").is_empty());
+    let (code, said) = world.operator("prune", &["--keep", "1", "--yes"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(
+        said.contains(&format!("removed {}", world.image("1.0.1"))),
+        "{said}"
+    );
+    assert_eq!(
+        names(&world, "RepoTags"),
+        ["1.0.0", "1.0.2", "never-ran"],
+        "{said}"
+    );
+    assert_eq!(world.identity(), before, "the runtime does not notice");
+    // Once more there is nothing to do.
+    let (code, said) = world.operator("prune", &["--keep", "1", "--yes"]);
+    assert_eq!((code, said.contains("0 removed")), (0, true), "{said}");
+    let (code, said) = world.operator("prune", &["--keep", "0", "--yes"]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(names(&world, "RepoTags"), ["1.0.2", "never-ran"], "{said}");
+    recorded(&world);
+}
+
+/// The intent before each, the outcome after, by whom.
+fn recorded(world: &World) {
+    let uid = rustix::process::getuid().as_raw();
+    let begun = world.events("operation_started");
+    let prune = begun.iter().find(|record| record["kind"] == "prune");
+    let prune = prune.expect("recorded");
+    assert!(
+        prune["requester"].to_string().contains(&format!("{uid}")),
+        "{prune}"
+    );
+    let of = |event: &str| -> Vec<Value> {
+        let mut records = world.events(event);
+        records.retain(|record| record["operation"] == prune["operation"]);
+        records
+    };
+    let (intents, gone, ends) = (of("step_started"), of("image_pruned"), of("step_ended"));
+    assert_eq!((intents.len(), gone.len(), ends.len()), (1, 1, 1));
+    assert_eq!(intents[0]["image"], world.image("1.0.1"));
+    assert_eq!(gone[0]["image"], world.image("1.0.1"));
+    let number = |record: &Value| record["seq"].as_u64();
+    assert!(number(&intents[0]) < number(&gone[0]));
+    let outcome = world.last_outcome();
+    assert_eq!(
+        (&outcome["kind"], &outcome["outcome"]),
+        (&"prune".into(), &"succeeded".into())
+    );
+}
+
+fn what_lost_its_tag_is_removed_unless_a_container_uses_it(mut world: World) {
+    world.set("START_CONFIRMATION_SECONDS", "0");
+    world.set("ALLOW_MUTABLE_TAGS", "true");
+    let salted = |salt: &str| ImageSpec::mode(&["run"]).salt(format!("{}{salt}", world.name));
+    let path = world.repository_path();
+    let moved: Vec<_> = ["one", "two", "three"]
+        .map(|salt| salted(salt).build())
+        .into();
+    let agent = world.agent();
+    world.registry.put(path, "1.0.0", &moved[0]);
+    assert_eq!(agent.deploy(&world.image("1.0.0")).status, 200);
+    for image in &moved[1..] {
+        world.registry.put(path, "1.0.0", image);
+        world.pull("1.0.0");
+    }
+    // The first is what runs, the third has the tag, the second is needed by nobody.
+    let digests = names(&world, "RepoDigests");
+    assert_eq!(digests.len(), 3, "{digests:?}");
+    let running = world.identity();
+    let (code, said) = world.operator("prune", &["--yes"]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(said.matches("removed ").count(), 1, "{said}");
+    assert_eq!(names(&world, "RepoDigests").len(), 2, "{said}");
+    assert_eq!(names(&world, "RepoTags"), ["1.0.0"]);
+    assert_eq!(world.identity(), running);
+    assert_eq!(agent.deploy(&world.image("1.0.0")).status, 200);
+}
+
+#[test]
+fn an_operation_that_waits_ends_a_prune() {
+    let world = crate::local::kills::prunable();
+    let agent = world.agent();
+    let fake = world.fake.as_ref().expect("the fake engine");
+    let gate = fake.controls().gate(Verb::ImageRemove);
+    std::thread::scope(|scope| {
+        let pruned = scope.spawn(|| world.operator("prune", &["--keep", "0", "--yes"]));
+        assert!(gate.reached_within(Duration::from_secs(10)));
+        let stopped = scope.spawn(|| agent.stop());
+        until("the stop waits", Duration::from_secs(10), || {
+            let shown = world.operator("status", &["--json"]).1;
+            shown.contains("\"waiting\":1")
+        });
+        gate.release();
+        let (code, said) = pruned.join().expect("ended");
+        assert_eq!(code, 1, "{said}");
+        assert!(said.contains("an operation on the runtime waits"), "{said}");
+        assert_eq!(stopped.join().expect("answered").status, 200);
+    });
+    assert_eq!(names(&world, "RepoTags").len(), 2, "one was removed");
 }

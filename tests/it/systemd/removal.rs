@@ -17,7 +17,7 @@ fn removal_keeps_files_and_runtime_and_a_second_install_goes_on_from_there() {
     host.ok("for e in dev prod; do echo data >/opt/dreichor/$e/volumes/snapshots/1; done");
     an_environment_is_taken_off_and_put_back(&host);
     the_package_is_purged_and_installed_again(&host);
-    images_are_pruned_beside_the_stopped_agent(&host);
+    images_are_pruned_by_the_running_agent(&host);
 }
 
 /// Names and contents of what must be kept; the trail may only have grown.
@@ -104,29 +104,40 @@ fn the_package_is_purged_and_installed_again(host: &Host) {
     assert_eq!(kept(host), files);
 }
 
-/// As the README tells it: only root may read the settings, and only the agent's user writes to the trail.
-fn images_are_pruned_beside_the_stopped_agent(host: &Host) {
+/// As the page tells it: through the running agent, which root and the agent's own user may ask.
+fn images_are_pruned_by_the_running_agent(host: &Host) {
     let (name, base) = (unit("dev"), "/opt/dreichor/dev/deploy-agent");
     let image = format!("docker image inspect {REPOSITORY}:1.0.0");
-    let prune = format!(
-        "systemd-run --quiet --collect --wait --pipe --property User=dreichor-dev --property SupplementaryGroups=docker \
-         --property EnvironmentFile={base}/.env deploy-agent prune --keep 0"
+    let container = host.container("dev");
+    host.ok("deploy-agent status dev");
+    assert_eq!(
+        host.ok("stat --format %a /run/dreichor-deploy-agent/dev")
+            .trim(),
+        "700"
     );
-    assert_ne!(
-        host.said(&format!("{prune} --yes")).0,
-        0,
-        "not while the agent runs"
-    );
-    host.ok(&format!("systemctl stop {name}"));
-    let listed = host.ok(&prune);
+    let (code, said) = host.said("setpriv --reuid nobody --clear-groups deploy-agent status dev");
+    assert_eq!(code, 1, "{said}");
+    // The other environment's containers count as well.
+    host.deployed("prod", "2.0.0");
+    let listed = host.ok("deploy-agent prune dev --keep 0");
     assert!(listed.contains("1.0.0"), "{listed}");
     assert_eq!(host.said(&image).0, 0, "it only lists");
-    host.ok(&format!("{prune} --yes"));
+    host.ok("deploy-agent prune dev --keep 0 --yes");
     assert_ne!(host.said(&image).0, 0, "it is gone");
-    // By root it is refused, and leaves nothing that would be in the agent's way.
-    let by_root = format!("deploy-agent prune --env-file {base}/.env --yes");
-    let (code, said) = host.said(&by_root);
-    assert_ne!(code, 0, "{said}");
+    assert_eq!(
+        host.container("dev"),
+        container,
+        "the runtime does not notice"
+    );
+    // The check of a unit of its own leaves the running agent's socket alone.
+    host.ok("dreichor-deploy-agent-setup check dev");
+    host.ok("deploy-agent freeze dev --reason 'market hours' --until 1h");
+    host.ok(&format!("systemctl restart {name}"));
+    let shown = host.ok("deploy-agent status dev");
+    assert!(shown.contains("market hours"), "{shown}");
+    host.ok("deploy-agent thaw dev");
+    host.ok(&format!("systemctl stop {name}"));
+    assert_eq!(host.said("deploy-agent status dev").0, 69);
     host.ok(&format!("systemctl start {name}"));
     host.deployed("dev", "1.0.0");
     host.ok(&format!("deploy-agent verify {base}/state"));

@@ -13,6 +13,7 @@ pub fn started(operation: &str) -> Event {
         image: Some("ghcr.io/ceerkle/dreichor-trading/runtime:v1".to_owned()),
         environment_asked: Some("dev".to_owned()),
         environment: "dev".to_owned(),
+        freeze: None,
         queue_wait_ms: 3,
         settings: None,
     })
@@ -22,6 +23,7 @@ pub fn step(operation: &str, step: &'static str) -> Event {
     Event::StepStarted(StepStarted {
         operation: operation.to_owned(),
         step,
+        image: None,
     })
 }
 
