@@ -1,5 +1,6 @@
 //! The command line: one file a command, each with its arguments and its `run`.
 
+mod apart;
 mod check;
 mod container_lock;
 mod findings;
@@ -13,6 +14,7 @@ mod pull;
 mod running_agent;
 mod serve;
 mod signals;
+mod socket_unit;
 mod sockets;
 mod source;
 mod status;

@@ -2,12 +2,17 @@
 //!
 //! It sees what its own user sees, in its own sandbox: on a host `dreichor-deploy-agent-setup check` runs it as the unit's.
 
+use std::path::{Path, PathBuf};
+
 use clap::Args;
 
+use super::apart;
+
 use super::findings::{Findings, inspect};
+use super::socket_unit;
 use super::source::SettingsSource;
 use crate::exit::Exit;
-use crate::settings::env_file;
+use crate::settings::{Settings, env_file};
 
 /// What `check` inspects.
 #[derive(Debug, Args)]
@@ -16,8 +21,17 @@ pub(super) struct CheckArguments {
     #[command(flatten)]
     source: SettingsSource,
     /// Only print this variable of the settings file as systemd reads it, nothing if it is not set
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, group = "only", value_name = "NAME")]
     variable: Option<String>,
+    /// Only print the settings as the agent would use them
+    #[arg(long, group = "only")]
+    settings: bool,
+    /// Only print the drop-in of the socket unit for these settings
+    #[arg(long, group = "only")]
+    socket_unit: bool,
+    /// Only compare with the settings file of the other environment, with which nothing may be shared
+    #[arg(long, group = "only", value_name = "FILE", requires = "env_file")]
+    beside: Option<PathBuf>,
 }
 
 /// Prints the effective settings without secrets, then every note, and `ok` or every problem.
@@ -29,7 +43,18 @@ pub(super) fn run(arguments: &CheckArguments) -> Exit {
         Ok(settings) => settings,
         Err(exit) => return exit,
     };
+    if arguments.socket_unit {
+        print!("{}", socket_unit::drop_in(&settings));
+        return Exit::Ok;
+    }
+    if let (Some(other), Some(file)) = (&arguments.beside, &arguments.source.env_file) {
+        return compare(&settings, file, other);
+    }
     print!("{settings}");
+    if arguments.settings {
+        return Exit::Ok;
+    }
+    let held = socket_unit::agrees(&socket_unit::installed(settings.environment), &settings);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
@@ -46,11 +71,32 @@ pub(super) fn run(arguments: &CheckArguments) -> Exit {
     for problem in &found.problems {
         eprintln!("problem: {problem}");
     }
+    // The agent would not start with them.
+    if let Err(problem) = held {
+        eprintln!("problem: {problem}");
+        return Exit::Settings;
+    }
     if found.problems.is_empty() {
         println!("ok: a deploy would find everything it needs");
         Exit::Ok
     } else {
         Exit::Failed
+    }
+}
+
+/// What two environments share is a problem of both files.
+fn compare(settings: &Settings, file: &Path, other: &Path) -> Exit {
+    let (shared, wrong) = apart::shared(settings, file, other);
+    if wrong {
+        let other = other.display();
+        println!("note: {other} is wrong in itself, and compared as it is written");
+    }
+    for problem in &shared {
+        eprintln!("problem: {problem}");
+    }
+    match shared.is_empty() {
+        true => Exit::Ok,
+        false => Exit::Settings,
     }
 }
 

@@ -7,8 +7,12 @@
 
 use std::fmt;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+use std::os::unix::net::{SocketAddr, UnixListener};
+
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
 use crate::domain::ContainerName;
 
@@ -62,15 +66,15 @@ impl ContainerLock {
     }
 }
 
-/// Who has the lock of this container; none if nobody does. Takes nothing.
+/// Who has the lock of this container; none if nobody does. Takes nothing, and never waits: nobody takes the connections
+/// of the lock, so that after some thousands of questions its queue is full.
 pub(super) fn lock_holder(container: &ContainerName) -> Option<LockHolder> {
-    let address = address(container).ok()?;
-    let stream = match UnixStream::connect_addr(&address) {
-        Ok(stream) => stream,
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => return None,
+    let asked = match connected(container) {
+        Ok(asked) => asked,
+        Err(Errno::CONNREFUSED) => return None,
         Err(_) => return Some(LockHolder::Unknown),
     };
-    Some(match rustix::net::sockopt::socket_peercred(&stream) {
+    Some(match rustix::net::sockopt::socket_peercred(&asked) {
         Ok(peer) if peer.pid.as_raw_nonzero().get() == 1 => LockHolder::ServiceManager,
         Ok(peer) => LockHolder::Process {
             pid: peer.pid.as_raw_nonzero().get(),
@@ -90,13 +94,21 @@ impl fmt::Display for LockHolder {
     }
 }
 
+fn connected(container: &ContainerName) -> Result<OwnedFd, Errno> {
+    let address = SocketAddrUnix::new_abstract_name(abstract_name(container).as_bytes())?;
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    connect(&socket, &address)?;
+    Ok(socket)
+}
+
 fn address(container: &ContainerName) -> io::Result<SocketAddr> {
     SocketAddr::from_abstract_name(abstract_name(container))
 }
 
-/// Of a name that is too long its end, which has the environment. Two that end alike are kept from each other for
+/// The lock's name, without the zero or `@` in front. Of a name that is too long its end, which has the environment. Two that end alike are kept from each other for
 /// nothing, and no one is let in that should not be.
-fn abstract_name(container: &ContainerName) -> String {
+pub(super) fn abstract_name(container: &ContainerName) -> String {
     let name = container.as_str();
     // The alphabet of container names is ASCII.
     let fits = &name[name.len().saturating_sub(LONGEST - PREFIX.len())..];
@@ -127,6 +139,20 @@ mod tests {
         drop(lock);
         assert_eq!(lock_holder(&one), None);
         ContainerLock::take(&one).expect("free again");
+    }
+
+    #[test]
+    fn a_holder_who_answers_no_question_is_still_asked_without_waiting() {
+        let name = container(&format!("full-{}-dev", std::process::id()));
+        let lock = ContainerLock::take(&name).expect("free");
+        let mut asked = 0;
+        // The longest queue that the kernel keeps, and then some.
+        while lock_holder(&name) != Some(LockHolder::Unknown) {
+            asked += 1;
+            assert!(asked < 70_000, "its queue is never full");
+        }
+        drop(lock);
+        assert_eq!(lock_holder(&name), None);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 use tokio::net::UnixListener;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use super::process_limits;
 use super::signals::Signals;
@@ -75,15 +76,14 @@ async fn serve(settings: Settings, handed_over: Vec<HandedOver>) -> Result<Exit,
     let access = start_access(&settings);
     let (agent, dead) = start_agent(&settings, &trail, &opened, fingerprinter).await;
     let answer_within = settings.operation.budget + ANSWER_SLACK;
-    let server =
-        crate::http::serve(listener, agent.clone(), access, answer_within).map_err(|error| {
+    let (server, closing) = crate::http::serve(listener, agent.clone(), access, answer_within)
+        .map_err(|error| {
             log::error!("the HTTP server could not be started: {error}");
             Exit::Failed
         })?;
     if let Some(socket) = operators_socket {
         actix::spawn(local::serve(socket, agent.clone()));
     }
-    let server_handle = server.handle();
     let served = actix::spawn(server);
     systemd::ready();
     log::info!(
@@ -93,16 +93,12 @@ async fn serve(settings: Settings, handed_over: Vec<HandedOver>) -> Result<Exit,
         settings.port
     );
     let (exit, reason) = first_end(&agent, signals, dead, served).await;
-    let graceful = exit == Exit::Ok;
-    let limit = if graceful {
-        answer_within
-    } else {
-        LAST_ANSWERS
-    };
     // Clients get their answers; one that does not read them cannot hold the process.
-    tokio::time::timeout(limit, server_handle.stop(graceful))
-        .await
-        .ok();
+    if exit == Exit::Ok {
+        timeout(answer_within, closing.graceful()).await.ok();
+    } else {
+        timeout(LAST_ANSWERS, closing.at_once()).await.ok();
+    }
     record_end(&trail, reason).await;
     trail.close().await;
     drop((operators_file, sockets));

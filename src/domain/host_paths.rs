@@ -150,17 +150,23 @@ impl NamedPath {
     }
 }
 
+impl fmt::Display for Relation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Equals => "is the same as",
+            Self::Contains => "contains",
+            Self::LiesIn => "lies in",
+        })
+    }
+}
+
 impl fmt::Display for Overlap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let relation = match self.relation {
-            Relation::Equals => "is the same as",
-            Relation::Contains => "contains",
-            Relation::LiesIn => "lies in",
-        };
         write!(
             f,
-            "{} {relation} {} ({}): the runtime may change whatever is in it, so give it a directory of its own",
+            "{} {} {} ({}): the runtime may change whatever is in it, so give it a directory of its own",
             self.bind.path.display(),
+            self.relation,
             self.other.path.display(),
             self.other.name
         )

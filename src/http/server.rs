@@ -5,9 +5,12 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use actix_web::body::BoxBody;
-use actix_web::dev::{Extensions, Server, ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::dev::{
+    Extensions, Server, ServerHandle, ServiceFactory, ServiceRequest, ServiceResponse,
+};
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
+use tokio::sync::watch;
 
 use super::state::AppState;
 use super::{guard, handlers};
@@ -30,8 +33,53 @@ const BACKLOG: i32 = 4096;
 /// For the engine, the trail and the files of an operation, however many connections there are.
 const DESCRIPTORS_KEPT: u64 = 128;
 
-/// Starts serving on a bound loopback listener. Signals are the caller's business. A stop of the server's handle waits
-/// at most `answer_within` for the answers that are due.
+/// For a connection to get from the thread that accepts it to the worker that counts it.
+const HANDED_ON_WITHIN: Duration = Duration::from_millis(50);
+
+/// How the serving is ended.
+pub struct Closing {
+    handle: ServerHandle,
+    open: watch::Receiver<usize>,
+}
+
+impl Closing {
+    /// Takes no more connections and lets those that were taken end, with their answers. What has not been taken stays
+    /// where systemd holds the listener: the next process answers it.
+    ///
+    /// The server's own graceful stop would close whatever has not sent its request yet.
+    pub async fn graceful(mut self) {
+        self.handle.pause().await;
+        tokio::time::sleep(HANDED_ON_WITHIN).await;
+        let all_ended = self.open.wait_for(|open| *open == 0);
+        // Past it there is no connection any more that has not sent its head.
+        tokio::time::timeout(HEAD_TIMEOUT, all_ended).await.ok();
+        self.handle.stop(true).await;
+    }
+
+    /// Closes what is open.
+    pub async fn at_once(self) {
+        self.handle.stop(false).await;
+    }
+}
+
+/// Counts a connection for as long as it is open.
+struct Open(watch::Sender<usize>);
+
+impl Open {
+    fn count(counter: &watch::Sender<usize>) -> Self {
+        counter.send_modify(|open| *open += 1);
+        Self(counter.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.send_modify(|open| *open -= 1);
+    }
+}
+
+/// Starts serving on a bound loopback listener. Signals are the caller's business. A graceful end waits at most
+/// `answer_within` for the answers that are due.
 ///
 /// # Errors
 /// The listener cannot be used.
@@ -40,9 +88,10 @@ pub fn serve(
     agent: Agent,
     access: Access,
     answer_within: Duration,
-) -> std::io::Result<Server> {
+) -> std::io::Result<(Server, Closing)> {
     prepare(&listener)?;
     let state = web::Data::new(AppState { agent, access });
+    let (counter, open) = watch::channel(0);
     let server = HttpServer::new(move || app(state.clone()))
         .workers(WORKERS)
         .max_connections(connections_per_worker())
@@ -51,13 +100,16 @@ pub fn serve(
         .client_disconnect_timeout(DISCONNECT_TIMEOUT)
         // A client that closes its side waits for no answer.
         .h1_allow_half_closed(false)
-        .on_connect(|_, data: &mut Extensions| {
+        .on_connect(move |_, data: &mut Extensions| {
+            data.insert(Open::count(&counter));
             data.insert(guard::HadRequest::default());
         })
         .shutdown_timeout(answer_within.as_secs())
         .disable_signals()
         .listen(listener)?;
-    Ok(server.run())
+    let server = server.run();
+    let handle = server.handle();
+    Ok((server, Closing { handle, open }))
 }
 
 /// Sets what accepted connections inherit, and lengthens the queue of those that wait to be accepted.

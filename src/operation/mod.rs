@@ -36,7 +36,7 @@ mod stop;
 pub use deps::{Admission, OperationDeps};
 pub use failure::{Failure, FailureKind, RuntimeState, Step};
 pub use interrupted::record_interrupted;
-pub use paths::{EnvFileFault, bind_source, env_file_is_guarded, not_apart};
+pub use paths::{EnvFileFault, bind_source, env_file_is_guarded, not_apart, relation_on_disk};
 pub use perform::{not_started, perform};
 pub use preflight::read_env_file;
 pub use prune::{Unneeded, unneeded};

@@ -92,6 +92,20 @@ pub async fn not_apart(paths: &HostPaths) -> Vec<Overlap> {
     found.expect("looking at paths does not panic")
 }
 
+/// How two paths lie to each other once links are followed, or because a mount or a hard link shows one of them twice;
+/// none if they are apart. Blocks.
+#[must_use]
+pub fn relation_on_disk(one: &NamedPath, other: &NamedPath) -> Option<Relation> {
+    let paths = HostPaths {
+        binds: vec![one.clone()],
+        protected: vec![Protected {
+            named: other.clone(),
+            with_all_below: true,
+        }],
+    };
+    on_disk(&paths).first().map(|overlap| overlap.relation)
+}
+
 fn on_disk(paths: &HostPaths) -> Vec<Overlap> {
     let linked = |named: &NamedPath| NamedPath::new(named.name, canonical(&named.path));
     let resolved = paths.protected.iter().map(|protected| Protected {

@@ -23,5 +23,6 @@ pub use container::{Limits, LogBounds};
 pub use engine::{EngineAddress, EngineSettings};
 pub use load::Settings;
 pub use operation::{Confirm, OperationSettings, STOP_SLACK};
+pub(crate) use paths::ENVIRONMENTS;
 pub use problem::{Problem, SettingsError};
 pub use runtime::{RestartPolicy, RuntimeSettings};

@@ -8,7 +8,7 @@ use super::runtime::RuntimeSettings;
 use crate::domain::{Environment, HostPaths, NamedPath};
 
 /// Where the contract has the environments.
-pub(super) const ENVIRONMENTS: &str = "/opt/dreichor";
+pub(crate) const ENVIRONMENTS: &str = "/opt/dreichor";
 
 /// Collects what the binds must be apart from, and tells what is not. `file` is where the settings were read from.
 pub(super) fn read(

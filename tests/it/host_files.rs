@@ -98,7 +98,9 @@ fn every_file_of_the_host_is_checked_by_some_test() {
         "debian/postinst",
         "debian/postrm",
         "debian/prerm",
+        "dreichor-deploy-agent-port@.service",
         "dreichor-deploy-agent@.service",
+        "dreichor-deploy-agent@.socket",
         "install",
         "moving.md",
         "network.conf",
@@ -164,8 +166,12 @@ fn the_unit_gives_a_stop_the_default_budget_and_thirty_seconds() {
 #[test]
 fn the_unit_survives_docker_and_does_not_restart_into_wrong_settings() {
     let unit = unit(UNIT);
-    assert!(value(&unit, "Unit", "Wants").contains("docker.service"));
-    assert!(value(&unit, "Unit", "After").contains("docker.service"));
+    let wants = |line: &&(String, String, String)| line.1 == "Wants";
+    let wanted: Vec<_> = unit.iter().filter(wants).map(|line| &line.2).collect();
+    assert!(wanted.iter().any(|units| units.contains("docker.service")));
+    let after =
+        |line: &(String, String, String)| line.1 == "After" && line.2.contains("docker.service");
+    assert!(unit.iter().any(after));
     for name in ["Requires", "BindsTo", "PartOf", "Requisite"] {
         assert!(
             !unit.iter().any(|line| line.1 == name),
@@ -179,6 +185,31 @@ fn the_unit_survives_docker_and_does_not_restart_into_wrong_settings() {
         value(&unit, "Service", "EnvironmentFile"),
         "/opt/dreichor/%i/deploy-agent/.env"
     );
+}
+
+#[test]
+fn the_port_is_systemds_and_a_stop_of_the_agent_closes_it() {
+    let (agent, socket) = (unit(UNIT), unit("deploy/dreichor-deploy-agent@.socket"));
+    let wants: Vec<&str> = agent
+        .iter()
+        .filter(|line| line.1 == "Wants")
+        .flat_map(|line| line.2.split(' '))
+        .collect();
+    for name in [
+        "dreichor-deploy-agent@%i.socket",
+        "dreichor-deploy-agent-port@%i.service",
+    ] {
+        assert!(wants.contains(&name), "{wants:?}");
+    }
+    assert!(
+        !socket.iter().any(|line| line.1.starts_with("Listen")),
+        "its addresses are of the settings"
+    );
+    let port = unit("deploy/dreichor-deploy-agent-port@.service");
+    let stops = value(&port, "Unit", "PropagatesStopTo");
+    assert_eq!(stops, "dreichor-deploy-agent@%i.socket");
+    let with = value(&port, "Unit", "PartOf");
+    assert_eq!(with, "dreichor-deploy-agent@%i.service");
 }
 
 #[test]

@@ -150,7 +150,9 @@ fn mixed_environments_are_refused(host: &Host) {
             "RUNTIME_ENV_FILE",
         ),
         ("PORT=3005", "PORT"),
+        ("STATE_DIRECTORY=/srv/link", "STATE_DIRECTORY"),
     ];
+    host.ok("ln -s /opt/dreichor/dev/deploy-agent/state /srv/link");
     for (line, name) in wrong {
         host.furnish("prod");
         host.ok(&format!(
@@ -169,7 +171,14 @@ fn mixed_environments_are_refused(host: &Host) {
     host.furnish("prod");
     host.ok("sed -i /^PORT=/d /opt/dreichor/dev/deploy-agent/.env; echo PORT=3005 >>/opt/dreichor/prod/deploy-agent/.env");
     let (code, said) = host.said("dreichor-deploy-agent-setup install prod");
-    assert!(code == 1 && said.contains("PORT=3005"), "{said}");
+    assert!(code == 1 && said.contains("PORT 3005 is dev's"), "{said}");
+    host.furnish("prod");
+    host.ok("chmod g+w /opt/dreichor/prod/runtime.env");
+    let (code, said) = host.said("dreichor-deploy-agent-setup install prod");
+    assert!(
+        code == 1 && said.contains("mode 620") && said.contains("chmod go-w"),
+        "{said}"
+    );
     host.ok("rm -r /opt/dreichor/prod");
 }
 

@@ -9,6 +9,7 @@ mod host;
 pub mod image;
 mod operations;
 pub mod package;
+mod port;
 mod registry;
 mod removal;
 mod settings_oracle;

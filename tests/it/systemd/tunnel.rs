@@ -1,4 +1,4 @@
-//! The tunnel's unit on a booted systemd, with a stand-in that looks at what cloudflared would be given.
+//! A part of the test in `port`: the tunnel's unit on a booted systemd, with a stand-in that looks at what cloudflared would be given.
 
 use super::host::Host;
 
@@ -26,9 +26,9 @@ while True:
     signal.pause()
 "#;
 
-#[test]
-fn the_tunnel_of_an_environment_starts_with_its_credential_and_reaches_its_agent_alone() {
-    let host = Host::with_agents();
+pub fn the_tunnel_of_an_environment_starts_with_its_credential_and_reaches_its_agent_alone(
+    host: &Host,
+) {
     let said = host.said("systemctl start dreichor-tunnel@dev").1;
     assert!(
         said.contains("Assertion failed"),
