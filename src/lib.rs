@@ -11,10 +11,10 @@
 //! | what is the case | [`overview`] what a person or a monitor asks: runtime, last operation, freeze, trail |
 //! | operations | [`operation`] the straight line of a deploy and of a stop; pull, prune, freeze and thaw |
 //! | what is known | [`runtime`] the watcher of the engine's events, the view that a status shows, the step that runs now |
-//! | infrastructure | [`engine`] the only part that knows bollard; [`history`] the trail for people; [`logging`] |
+//! | infrastructure | [`engine`] the only part that knows bollard; [`registry`] asked for signatures; [`history`] the trail for people; [`logging`] |
 //! | what is given | [`settings`] every problem at once; [`credentials`] for the registry; [`freeze`] whether deploys are held |
-//! | leaves | [`audit`] the trail; [`access`] who may ask |
-//! | words | [`domain`] parsed once, valid from then on; [`clock`] |
+//! | leaves | [`audit`] the trail; [`access`] who may ask; [`signature`] what a signature must say to count |
+//! | words | [`domain`] parsed once, valid from then on; [`clock`]; [`https`] |
 //!
 //! Read [`operation`] first, then [`engine`], then [`actor`]; [`audit`] and [`access`] stand on their own.
 //!
@@ -28,7 +28,7 @@
 //!   -> actor's mailbox -> operation, each step with a deadline, its intent and outcome in the trail:
 //!      preflight  files, binds, plane, trail, engine
 //!      pull       exactly repository:tag
-//!      verify     platform, digest, the tag's immutability
+//!      verify     platform, digest, the tag's immutability, the signature
 //!      ---------- up to here nothing has touched the running container
 //!      stop       SIGTERM, grace, SIGKILL; how it ended is recorded
 //!      remove     without force, until the name is free
@@ -53,12 +53,15 @@ pub mod exit;
 pub mod freeze;
 pub mod history;
 pub mod http;
+pub mod https;
 pub mod local;
 pub mod logging;
 pub mod operation;
 pub mod overview;
+pub mod registry;
 pub mod runtime;
 pub mod settings;
+pub mod signature;
 pub mod systemd;
 
 /// This agent's version with the commit it was built from (`0.1.0+0123456789ab`), as records, labels and `--version`

@@ -35,6 +35,9 @@ pub struct Overview {
     /// Why deploys are refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub freeze: Option<FreezeOverview>,
+    /// Whether images must be signed, and by which keys: `off`, or `enforce, by sha256:…`.
+    #[serde(default)]
+    pub signatures: String,
     /// The audit trail.
     pub trail: TrailOverview,
     /// The engine.
@@ -136,6 +139,7 @@ impl Overview {
             last_operation: last.any,
             last_succeeded_deploy: last.succeeded_deploy,
             freeze: deps.freeze.frozen(OffsetDateTime::now_utc()).map(freeze),
+            signatures: deps.signatures.to_string(),
             trail: TrailOverview {
                 head: deps.trail.head().to_string(),
                 damage: deps.trail_damage.clone(),
@@ -171,7 +175,12 @@ impl Overview {
             Some(_) => "; frozen".to_owned(),
             None => String::new(),
         };
-        format!("{is}; {last}{frozen}")
+        // Without the keys; and what is not asked for takes no place.
+        let signed = match self.signatures.split(',').next() {
+            None | Some("" | "off") => String::new(),
+            Some(policy) => format!("; signatures: {policy}"),
+        };
+        format!("{is}; {last}{frozen}{signed}")
     }
 }
 

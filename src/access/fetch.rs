@@ -2,17 +2,16 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Empty, Limited};
-use hyper_rustls::{ConfigBuilderExt, HttpsConnectorBuilder};
+use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use rustls::ClientConfig;
-use rustls::crypto::aws_lc_rs::default_provider;
 use thiserror::Error;
 use tokio::io::AsyncReadExt;
+
+use crate::https;
 
 /// Cloudflare's key set has about 5 KiB.
 const BODY_LIMIT: usize = 256 * 1024;
@@ -64,8 +63,8 @@ pub(crate) enum FetchError {
     Address,
     #[error("no whole answer within {0:?}")]
     Deadline(Duration),
-    #[error("no trusted certificate authorities were found on this host")]
-    Roots,
+    #[error(transparent)]
+    Roots(#[from] https::NoAuthorities),
     #[error("the server could not be reached or broke off")]
     Transport(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("the server answered {0} instead of 200")]
@@ -110,10 +109,15 @@ async fn read_file(path: &PathBuf) -> Result<Vec<u8>, FetchError> {
 /// bundle of authorities is seen without a restart.
 async fn fetch_url(url: &str) -> Result<Vec<u8>, FetchError> {
     let address = url.parse().map_err(|_| FetchError::Address)?;
-    let tls = HttpsConnectorBuilder::new().with_tls_config(tls_config(url).await?);
+    let builder = HttpsConnectorBuilder::new();
     let connector = match url.starts_with("https://") {
-        true => tls.https_only(),
-        false => tls.https_or_http(),
+        true => builder
+            .with_tls_config(https::client_config().await?)
+            .https_only(),
+        // A loopback address needs no authorities.
+        false => builder
+            .with_tls_config(https::no_authorities()?)
+            .https_or_http(),
     };
     let client: Client<_, Empty<&'static [u8]>> =
         Client::builder(TokioExecutor::new()).build(connector.enable_http1().build());
@@ -132,20 +136,4 @@ async fn fetch_url(url: &str) -> Result<Vec<u8>, FetchError> {
         Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(FetchError::TooLong),
         Err(error) => Err(FetchError::Transport(error)),
     }
-}
-
-/// Reads the host's authorities off the async threads; a loopback address needs none.
-async fn tls_config(url: &str) -> Result<ClientConfig, FetchError> {
-    let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| FetchError::Transport(error.into()))?;
-    if !url.starts_with("https://") {
-        let none = rustls::RootCertStore::empty();
-        return Ok(builder.with_root_certificates(none).with_no_client_auth());
-    }
-    let builder = tokio::task::spawn_blocking(|| builder.with_native_roots())
-        .await
-        .map_err(|_| FetchError::Roots)?
-        .map_err(|_| FetchError::Roots)?;
-    Ok(builder.with_no_client_auth())
 }

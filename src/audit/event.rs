@@ -248,6 +248,36 @@ pub struct Fingerprint {
     pub names: Vec<String>,
 }
 
+/// What was found out about the signature of an image.
+#[derive(Debug, Clone, Serialize)]
+pub struct SignatureRecord {
+    /// The policy that asked: `warn` or `enforce`.
+    pub policy: &'static str,
+    /// What was found.
+    pub verdict: SignatureVerdict,
+    /// Fingerprint of the key that made it.
+    #[serde(serialize_with = "short::opt", skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// In which form it is attached: `bundle` or `simple_signing`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub form: Option<&'static str>,
+    /// Why there is none.
+    #[serde(serialize_with = "long::opt", skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// Whether an image is signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignatureVerdict {
+    /// By a pinned key, for exactly this deploy.
+    Signed,
+    /// Nothing that is attached counts.
+    NotSigned,
+    /// The registry did not say.
+    Unanswered,
+}
+
 /// An operation ended.
 #[derive(Debug, Clone, Serialize)]
 pub struct OperationEnded {
@@ -277,6 +307,9 @@ pub struct OperationEnded {
     /// Id of the image in the engine.
     #[serde(serialize_with = "short::opt", skip_serializing_if = "Option::is_none")]
     pub image_id: Option<String>,
+    /// What was found out about the image's signature; none if nobody asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signature: Option<SignatureRecord>,
     /// Full id of the container that is there now.
     #[serde(serialize_with = "short::opt", skip_serializing_if = "Option::is_none")]
     pub container_id: Option<String>,

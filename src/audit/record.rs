@@ -93,6 +93,15 @@ pub(crate) struct RequesterFields<'a> {
     pub(crate) common_name: Option<Text<'a>>,
 }
 
+/// What was found out about a signature, as a line has it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct SignatureFields<'a> {
+    #[serde(borrow)]
+    pub(crate) verdict: Text<'a>,
+    #[serde(borrow, default)]
+    pub(crate) key: Option<Text<'a>>,
+}
+
 /// What recovery, `verify` and `history` need of a line; everything else is skipped unread.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Line<'a> {
@@ -140,6 +149,8 @@ pub(crate) struct Line<'a> {
     pub(crate) digest: Option<Text<'a>>,
     #[serde(borrow, default)]
     pub(crate) image_id: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(crate) signature: Option<SignatureFields<'a>>,
     #[serde(borrow, default)]
     pub(crate) problem: Option<Text<'a>>,
     #[serde(borrow, default)]

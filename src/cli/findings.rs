@@ -9,7 +9,8 @@ use crate::audit::{Occupancy, TrailError, examine};
 use crate::credentials::{HELPER_DEADLINE, Lookup, RegistryCredentials};
 use crate::engine::{Engine, EngineError};
 use crate::operation::{EnvFileFault, bind_source, env_file_is_guarded, not_apart, read_env_file};
-use crate::settings::Settings;
+use crate::registry::try_the_way;
+use crate::settings::{SIGNATURE_LIMIT, Settings};
 
 /// The most that fetching the key set may take.
 const KEYS_DEADLINE: Duration = Duration::from_secs(10);
@@ -48,6 +49,7 @@ pub(super) async fn inspect(settings: &Settings) -> Findings {
         .extend(overlaps.map(|overlap| format!("{} {overlap}", overlap.bind.name)));
     engine(settings, &mut found).await;
     registry(settings, &mut found).await;
+    signatures(settings, &mut found).await;
     if let Some(keys) = settings.access.try_keys(KEYS_DEADLINE).await {
         match keys {
             Ok(source) => println!("key set: found at {source}"),
@@ -150,6 +152,23 @@ async fn registry(settings: &Settings, found: &mut Findings) {
             "DOCKER_CONFIG the credential helper docker-credential-{helper} is configured for {host} and knows nothing of it: pulls would be anonymous"
         )),
         (None, None) => println!("registry credentials for {host}: none, pulls are anonymous"),
+    }
+}
+
+/// The keys, which the settings have read already, and the way to the registry that a deploy would go.
+async fn signatures(settings: &Settings, found: &mut Findings) {
+    let signatures = &settings.signatures;
+    if !signatures.is_on() {
+        return;
+    }
+    for key in &signatures.keys {
+        println!("signature key: {} in {}", key.id(), key.path().display());
+    }
+    let repository = &settings.runtime.repository;
+    let docker_config = settings.engine.docker_config.as_deref();
+    match try_the_way(docker_config, repository, SIGNATURE_LIMIT).await {
+        Ok(()) => println!("registry for signatures: {} answers", repository.host()),
+        Err(error) => found.problems.push(format!("SIGNATURE_POLICY {error}")),
     }
 }
 

@@ -72,6 +72,7 @@ async fn serve(settings: Settings, handed_over: Vec<HandedOver>) -> Result<Exit,
         Exit::Failed
     })?;
     log_access_checks(&settings);
+    log::info!("signatures: {}", settings.signatures);
     log_host_files(&settings).await;
     let access = start_access(&settings);
     let (agent, dead) = start_agent(&settings, &trail, &opened, fingerprinter).await;
@@ -155,6 +156,7 @@ async fn start_agent(
         engine,
         runtime: settings.runtime.clone(),
         limits: settings.operation.clone(),
+        signatures: settings.signatures.clone(),
         host_paths: settings.host_paths.clone(),
         docker_config: settings.engine.docker_config.clone(),
         trail: trail.clone(),

@@ -76,6 +76,7 @@ fn rows(overview: &Overview) -> Vec<(&'static str, String)> {
         "freeze",
         Some(overview.freeze.as_ref().map_or("none".to_owned(), frozen)),
     );
+    optional("signatures", Some(overview.signatures.clone()));
     optional("audit head", Some(overview.trail.head.clone()));
     for damage in &overview.trail.damage {
         optional("damage", Some(damage.clone()));

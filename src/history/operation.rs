@@ -15,6 +15,8 @@ pub(super) struct Entry {
     pub(super) image: Option<String>,
     /// Digest, or id where the digest is not known.
     pub(super) digest: Option<String>,
+    /// The key that signed it, or that nobody did; none if nobody asked.
+    pub(super) signature: Option<String>,
     pub(super) outcome: String,
     /// The step that failed, or the last that was begun.
     pub(super) step: Option<String>,
@@ -67,6 +69,10 @@ impl Entry {
         self.step = owned(line.failed_step.as_ref());
         self.reason = owned(line.reason.as_ref());
         self.digest = owned(line.digest.as_ref().or(line.image_id.as_ref()));
+        self.signature = line.signature.as_ref().map(|found| {
+            let shown = found.key.as_ref().unwrap_or(&found.verdict);
+            shown.as_str().to_owned()
+        });
         self.duration_ms = line.duration_ms;
         self.downtime_ms = line.downtime_ms;
     }

@@ -20,12 +20,13 @@ struct Column {
     cell: fn(&Entry) -> Cow<'_, str>,
 }
 
-const COLUMNS: [Column; 10] = [
+const COLUMNS: [Column; 11] = [
     column("TIME (UTC)", 19, 0, |e| time(&e.at).into()),
     column("OPERATION", 9, 4, |e| short_id(&e.operation).into()),
     column("KIND", 8, 1, |e| e.kind.as_str().into()),
     column(IMAGE, 12, 0, |e| or_dash(&e.image)),
-    column("DIGEST", 12, 7, digest),
+    column("DIGEST", 12, 7, |e| shortened(&e.digest)),
+    column("SIGNED BY", 12, 8, |e| shortened(&e.signature)),
     column(OUTCOME, 11, 0, |e| e.outcome.as_str().into()),
     column("STEP", 9, 5, |e| or_dash(&e.step)),
     column("BY", 16, 6, |e| or_dash(&e.by)),
@@ -183,8 +184,9 @@ fn last_part(image: Cow<'_, str>) -> Cow<'_, str> {
     }
 }
 
-fn digest(entry: &Entry) -> Cow<'_, str> {
-    let Some(digest) = &entry.digest else {
+/// The begin of a digest or of a key's fingerprint; a word as it is.
+fn shortened(digest: &Option<String>) -> Cow<'_, str> {
+    let Some(digest) = digest else {
         return "-".into();
     };
     let hex = digest

@@ -16,14 +16,18 @@ pub(super) async fn pull_ahead(
     image: &ImageReference,
     cancelled: impl Future<Output = &'static str>,
 ) -> Result<Completed, Failure> {
+    let mut cancelled = std::pin::pin!(cancelled);
     let deps = run.deps;
     let engine = async { Ok(deps.engine.info().await?) };
     let engine = run.step(Step::Preflight, engine).await?;
     let fetching = fetch(run, image, run.left());
-    let pulled = run.step(Step::Pull, unless(cancelled, fetching)).await?;
+    let pulled = run
+        .step(Step::Pull, unless(cancelled.as_mut(), fetching))
+        .await?;
     run.facts.pulled(&pulled);
-    let acceptable = async { acceptable(deps, &pulled, &engine.platform) };
-    run.step(Step::Verify, acceptable).await?;
+    let acceptable = acceptable(run, &pulled, &engine.platform);
+    let acceptable = unless(cancelled, acceptable);
+    run.facts.signature = run.step(Step::Verify, acceptable).await?;
     run.facts.state = Some(RuntimeState::Untouched);
     Ok(Completed::Pulled {
         image: image.clone(),

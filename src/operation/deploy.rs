@@ -31,17 +31,14 @@ pub(super) async fn deploy(
     run.facts.prepared(deps, prepared.environment, &spec);
     let pulled = run.step(Step::Pull, pull(run, image)).await?;
     run.facts.pulled(&pulled);
-    let holder = run
-        .step(
-            Step::Verify,
-            verify(deps, &pulled, &prepared.engine.platform),
-        )
-        .await?;
+    let verifying = verify(run, &pulled, &prepared.engine.platform);
+    let verified = run.step(Step::Verify, verifying).await?;
+    run.facts.signature = verified.signature;
 
     // Nothing before this line changes the running container.
     run.touch();
     let mut events = deps.watcher.subscribe();
-    let vacancy = match holder {
+    let vacancy = match verified.holder {
         Holder::Nobody(vacancy) => vacancy,
         Holder::Container(old) => {
             let end = run.step(Step::Stop, stop_old(run, &old, window)).await?;

@@ -14,6 +14,7 @@ use crate::engine::Engine;
 use crate::freeze::FreezeFile;
 use crate::runtime::{Activity, WatcherHandle};
 use crate::settings::{OperationSettings, RuntimeSettings};
+use crate::signature::SignatureSettings;
 
 /// What every operation works with. There is one, made at the start.
 pub struct OperationDeps {
@@ -25,6 +26,8 @@ pub struct OperationDeps {
     pub runtime: RuntimeSettings,
     /// Budget, grace, confirmation, immutability of tags.
     pub limits: OperationSettings,
+    /// Whether images must be signed, and by which keys.
+    pub signatures: SignatureSettings,
     /// What the binds must be apart from.
     pub host_paths: HostPaths,
     /// Directory of Docker's `config.json`.

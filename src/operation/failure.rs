@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 pub use crate::audit::RuntimeState;
-use crate::audit::TrailError;
+use crate::audit::{SignatureRecord, SignatureVerdict, TrailError};
 use crate::engine::{Effect, EngineError, EngineFault, Observed};
 
 /// The steps, in the order in which they happen.
@@ -104,6 +104,8 @@ pub enum FailureKind {
     EngineRefused,
     /// The tag moved to another digest.
     TagMoved,
+    /// The image is not signed as the policy demands.
+    NotSigned,
     /// Deploys are frozen.
     Frozen,
     /// Whoever asked has ended it, or the agent's end has.
@@ -178,6 +180,7 @@ impl FailureKind {
             Self::Deadline => 504,
             Self::EngineRefused => 502,
             Self::TagMoved => 409,
+            Self::NotSigned => 422,
             Self::Host | Self::Trail | Self::NotStarted | Self::Panicked => 500,
         }
     }
@@ -196,6 +199,13 @@ pub(super) enum StepError {
     TagMoved(String),
     #[error("{0}")]
     WrongPlatform(String),
+    #[error("{}", record.detail.as_deref().unwrap_or("no signature"))]
+    Signature {
+        /// Whether nobody answered in time.
+        deadline: bool,
+        /// What was found.
+        record: Box<SignatureRecord>,
+    },
     #[error("{0}")]
     NotStarted(String),
     #[error("{0}")]
@@ -225,6 +235,11 @@ impl StepError {
             Self::Host(_) => FailureKind::Host,
             Self::TagMoved(_) => FailureKind::TagMoved,
             Self::WrongPlatform(_) => FailureKind::EngineRefused,
+            Self::Signature { deadline: true, .. } => FailureKind::Deadline,
+            Self::Signature { record, .. } => match record.verdict {
+                SignatureVerdict::Signed | SignatureVerdict::NotSigned => FailureKind::NotSigned,
+                SignatureVerdict::Unanswered => FailureKind::EngineRefused,
+            },
             Self::NotStarted(_) => FailureKind::NotStarted,
             Self::Cancelled(_) => FailureKind::Cancelled,
             Self::OutOfTime(_) => FailureKind::Deadline,

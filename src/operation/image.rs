@@ -1,26 +1,56 @@
 //! What can be checked between the pull and the stop: whether this image may run, and what holds the name.
 
+use std::future::Future;
+
 use super::deps::OperationDeps;
 use super::failure::StepError;
 use super::paths::still_apart;
-use crate::audit::LedgerEntry;
+use super::signature;
+use super::step::Run;
+use crate::audit::{LedgerEntry, SignatureRecord};
 use crate::domain::Environment;
 use crate::engine::{Holder, Platform, PulledImage};
 
-/// The last checks before the old container is touched: is this an image to run, and what is there to replace?
-pub(super) async fn verify(
-    deps: &OperationDeps,
-    pulled: &PulledImage,
-    platform: &Platform,
-) -> Result<Holder, StepError> {
-    acceptable(deps, pulled, platform)?;
-    // A pull takes long.
-    still_apart(deps).await?;
-    Ok(deps.engine.holder().await?)
+/// What is known of a pulled image that may run.
+pub(super) struct Verified {
+    /// What holds the name.
+    pub(super) holder: Holder,
+    /// Who signed it; none if nobody asked.
+    pub(super) signature: Option<SignatureRecord>,
 }
 
-/// Whether a deploy of this image would be accepted: what holds of a pull ahead of one too.
-pub(super) fn acceptable(
+/// The last checks before the old container is touched: is this an image to run, and what is there to replace?
+pub(super) fn verify<'a>(
+    run: &Run<'a>,
+    pulled: &'a PulledImage,
+    platform: &'a Platform,
+) -> impl Future<Output = Result<Verified, StepError>> + use<'a> {
+    let deps = run.deps;
+    let acceptable = acceptable(run, pulled, platform);
+    async move {
+        let signature = acceptable.await?;
+        // A pull takes long.
+        still_apart(deps).await?;
+        let holder = deps.engine.holder().await?;
+        Ok(Verified { holder, signature })
+    }
+}
+
+/// Whether a deploy of this image would be accepted, and who signed it: what holds of a pull ahead of one too.
+pub(super) fn acceptable<'a>(
+    run: &Run<'a>,
+    pulled: &'a PulledImage,
+    platform: &'a Platform,
+) -> impl Future<Output = Result<Option<SignatureRecord>, StepError>> + use<'a> {
+    let (deps, id) = (run.deps, &run.operation.id);
+    let limit = signature::limit(run);
+    async move {
+        may_run(deps, pulled, platform)?;
+        signature::signed(deps, id, pulled, limit).await
+    }
+}
+
+fn may_run(
     deps: &OperationDeps,
     pulled: &PulledImage,
     platform: &Platform,

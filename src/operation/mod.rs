@@ -10,7 +10,7 @@
 //! |---|---|
 //! | the steps of a deploy | `deploy` |
 //! | what a freeze holds | `perform` (where an operation begins), `hold`, [`crate::freeze`] |
-//! | what is refused before anything is touched | `preflight`, `image` |
+//! | what is refused before anything is touched | `preflight`, `image`, `signature` |
 //! | where a tag's immutability is enforced | `image` |
 //! | the HTTP status of a failure | `failure` |
 //! | what a record says | `record`, then the event in [`crate::audit`] |
@@ -30,6 +30,7 @@ mod prune;
 mod pull;
 mod record;
 mod request;
+mod signature;
 mod step;
 mod stop;
 

@@ -7,7 +7,7 @@ use super::failure::{Failure, FailureKind, RuntimeState, Step, StepError};
 use super::request::{Completed, Operation};
 use crate::audit::{
     self, Event, Fingerprint, FreezeAsked, ImagePruned, OperationEnded, OperationStarted, Outcome,
-    PredecessorEnded, StepEnded, StepStarted, TagRan,
+    PredecessorEnded, SignatureRecord, StepEnded, StepStarted, TagRan,
 };
 use crate::clock;
 use crate::domain::RuntimeEnv;
@@ -26,6 +26,8 @@ pub(super) struct Facts {
     runtime_env: Option<Fingerprint>,
     container_settings: Option<Fingerprint>,
     pulled: Option<(String, String)>,
+    /// What is known of the image's signature.
+    pub(super) signature: Option<SignatureRecord>,
     /// The container there is now, as far as the last inspect or act showed.
     pub(super) container: Option<ContainerId>,
     /// What a success left behind.
@@ -217,6 +219,7 @@ pub(super) fn operation_ended(
         runtime_env,
         container_settings,
         pulled,
+        signature,
         container,
         state,
         down_since,
@@ -238,6 +241,7 @@ pub(super) fn operation_ended(
         image: operation.image().map(|image| image.as_str().to_owned()),
         digest,
         image_id,
+        signature: signature.clone(),
         container_id: container.as_ref().map(|id| id.as_str().to_owned()),
         duration_ms: millis(operation.arrived.elapsed()),
         downtime_ms: downtime.map(millis),

@@ -146,6 +146,9 @@ impl<'a> Run<'a> {
 
     /// The failure of a step, with what a fresh inspect shows now.
     pub(super) async fn failed(&mut self, step: Step, error: &StepError) -> Failure {
+        if let StepError::Signature { record, .. } = error {
+            self.facts.signature = Some((**record).clone());
+        }
         let inspect = self.deps.engine.inspect_name();
         let observed = tokio::time::timeout(INSPECT_DEADLINE, inspect).await;
         let state = match &observed {

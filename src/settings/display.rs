@@ -8,6 +8,7 @@ use super::engine::{EngineAddress, EngineSettings};
 use super::load::Settings;
 use super::operation::OperationSettings;
 use super::runtime::RuntimeSettings;
+use crate::signature::{PinnedKey, SignatureSettings};
 
 impl fmt::Display for Settings {
     /// One `VARIABLE=value` line a setting, in the order of the pages.
@@ -34,6 +35,7 @@ impl Settings {
             port,
             access,
             runtime,
+            signatures,
             engine,
             operation,
             status_max_age,
@@ -51,6 +53,7 @@ impl Settings {
         lines.extend(runtime_lines(runtime));
         lines.extend(engine_lines(engine));
         lines.extend(operation_lines(operation));
+        lines.extend(signature_lines(signatures));
         lines.extend([
             (
                 "STATUS_MAX_AGE_SECONDS",
@@ -132,6 +135,8 @@ fn operation_lines(settings: &OperationSettings) -> [(&'static str, String); 5] 
         confirm,
         budget,
         allow_mutable_tags,
+        // Made of another.
+        signature_reserve: _,
     } = settings;
     [
         ("STOP_GRACE_SECONDS", stop_grace.as_secs().to_string()),
@@ -142,5 +147,20 @@ fn operation_lines(settings: &OperationSettings) -> [(&'static str, String); 5] 
         ("START_CONFIRMATION", confirm.as_str().to_owned()),
         ("OPERATION_BUDGET_SECONDS", budget.as_secs().to_string()),
         ("ALLOW_MUTABLE_TAGS", allow_mutable_tags.to_string()),
+    ]
+}
+
+/// Each key with its fingerprint: what is trusted can be compared with what the pipeline has.
+fn signature_lines(settings: &SignatureSettings) -> [(&'static str, String); 2] {
+    let SignatureSettings { policy, keys } = settings;
+    let shown = |key: &PinnedKey| format!("{} ({})", path(key.path()), key.id());
+    let keys: Vec<String> = keys.iter().map(shown).collect();
+    let keys = match keys.is_empty() {
+        true => "(none)".to_owned(),
+        false => keys.join(", "),
+    };
+    [
+        ("SIGNATURE_POLICY", policy.as_str().to_owned()),
+        ("SIGNATURE_KEYS", keys),
     ]
 }

@@ -13,8 +13,10 @@ use super::paths;
 use super::problem::{Problem, SettingsError};
 use super::reader::Reader;
 use super::runtime::RuntimeSettings;
+use super::signature;
 use crate::access::AccessSettings;
 use crate::domain::{Environment, HostPaths};
+use crate::signature::SignatureSettings;
 
 /// Variables of the process that count where the settings file does not set them.
 const PROCESS_FALLBACKS: [&str; 5] = [
@@ -36,6 +38,8 @@ pub struct Settings {
     pub access: AccessSettings,
     /// The runtime container.
     pub runtime: RuntimeSettings,
+    /// Whether images must be signed, and by which keys.
+    pub signatures: SignatureSettings,
     /// Where the engine and the registry credentials are.
     pub engine: EngineSettings,
     /// Limits of operations.
@@ -132,7 +136,8 @@ impl Settings {
         let root = Path::new(paths::ENVIRONMENTS).join(assumed.as_str());
         let runtime = RuntimeSettings::read(reader, environment, &root);
         let access = access::read(reader);
-        let operation = OperationSettings::read(reader);
+        let signatures = signature::read(reader);
+        let operation = OperationSettings::read(reader, signatures.is_on());
         if environment == Some(Environment::Prod) && operation.allow_mutable_tags {
             reader.problem(
                 "ALLOW_MUTABLE_TAGS",
@@ -150,6 +155,7 @@ impl Settings {
             environment,
             &runtime,
             &engine,
+            &signatures,
             &state_directory,
             file,
         );
@@ -158,6 +164,7 @@ impl Settings {
             port: u16::try_from(port).ok()?,
             access,
             runtime,
+            signatures,
             engine,
             operation,
             status_max_age,
@@ -174,7 +181,7 @@ fn misspelled(variables: &HashMap<String, String>) -> Vec<Problem> {
     let mut found: Vec<Problem> = variables
         .keys()
         .filter_map(|name| {
-            let meant = names::misspelled_access(name)?;
+            let meant = names::misspelled_check(name)?;
             Some(Problem {
                 variable: name.escape_debug().to_string(),
                 message: format!("is no setting of this agent; is it meant for {meant}?"),

@@ -1,7 +1,7 @@
 //! Settings: environment variables, parsed once, every problem reported at once.
 //!
 //! Each layer is handed its own small struct. Unknown variables are ignored, but for those that look like a misspelled
-//! access check.
+//! check: of access or of signatures.
 
 mod access;
 mod container;
@@ -15,6 +15,7 @@ mod paths;
 mod problem;
 mod reader;
 mod runtime;
+mod signature;
 #[cfg(test)]
 mod tests;
 
@@ -22,7 +23,7 @@ pub(crate) use container::shown_init;
 pub use container::{Limits, LogBounds};
 pub use engine::{EngineAddress, EngineSettings};
 pub use load::Settings;
-pub use operation::{Confirm, OperationSettings, STOP_SLACK};
+pub use operation::{Confirm, OperationSettings, SIGNATURE_LIMIT, STOP_SLACK};
 pub(crate) use paths::ENVIRONMENTS;
 pub use problem::{Problem, SettingsError};
 pub use runtime::{RestartPolicy, RuntimeSettings};

@@ -1,7 +1,7 @@
 //! The names of the settings, and what is so close to one that it must be meant for one.
 
 /// Every variable that the agent reads.
-pub const NAMES: [&str; 35] = [
+pub const NAMES: [&str; 37] = [
     "ENVIRONMENT",
     "CONTAINER_NAME",
     "AUDIT_EVENTS_PATH",
@@ -37,34 +37,36 @@ pub const NAMES: [&str; 35] = [
     "CF_ACCESS_AUD",
     "CF_ACCESS_HEADERS",
     "CF_ACCESS_CERTS_URL",
+    "SIGNATURE_POLICY",
+    "SIGNATURE_KEYS",
 ];
 
-/// What the settings of the access checks begin with.
-const ACCESS: &str = "CF_ACCESS";
+/// What the settings of the checks begin with: of who may ask, and of what may run.
+const CHECKS: [&str; 2] = ["CF_ACCESS", "SIGNATURE"];
 /// How many letters may be wrong, missing or too many in what is still taken for a typing error.
 const MAX_TYPOS: usize = 2;
 
-/// The setting of an access check that this name must be meant for, or all of them if it only begins like one. A check
-/// that is silently off is worse than none, so that what looks like one of them is never ignored.
+/// The setting of a check that this name must be meant for, or all of its kind if it only begins like one. A check that is
+/// silently off is worse than none, so that what looks like one of them is never ignored.
 #[must_use]
-pub fn misspelled_access(name: &str) -> Option<String> {
+pub fn misspelled_check(name: &str) -> Option<String> {
     if NAMES.contains(&name) {
         return None;
     }
     let upper = name.to_ascii_uppercase();
-    let mut checks = NAMES.iter().filter(|known| known.starts_with(ACCESS));
-    if let Some(close) = checks
-        .clone()
-        .find(|known| distance(&upper, known) <= MAX_TYPOS)
-    {
-        return Some((*close).to_owned());
-    }
-    let begins = upper
-        .get(..ACCESS.len())
-        .is_some_and(|start| distance(start, ACCESS) <= 1);
-    begins.then(|| {
-        let all: Vec<&str> = checks.by_ref().copied().collect();
-        all.join(", ")
+    CHECKS.iter().find_map(|check| {
+        let mut all = NAMES.iter().filter(|known| known.starts_with(check));
+        let mut close = all.clone();
+        if let Some(close) = close.find(|known| distance(&upper, known) <= MAX_TYPOS) {
+            return Some((*close).to_owned());
+        }
+        let begins = upper
+            .get(..check.len())
+            .is_some_and(|start| distance(start, check) <= 1);
+        begins.then(|| {
+            let all: Vec<&str> = all.by_ref().copied().collect();
+            all.join(", ")
+        })
     })
 }
 
@@ -99,8 +101,12 @@ mod tests {
             ("CF_ACCESS_CLIENT_SECRET", "CF_ACCESS_CLIENT_ID, "),
             ("CFACCESS_TEAM_DOMAIN", "CF_ACCESS_TEAM_DOMAIN"),
             ("cf_access_aud", "CF_ACCESS_AUD"),
+            ("SIGNATURE_POLCY", "SIGNATURE_POLICY"),
+            ("SIGNATURES_KEY", "SIGNATURE_KEYS"),
+            ("SIGNATURE_MODE", "SIGNATURE_POLICY, "),
+            ("SINGATURE_KEYS", "SIGNATURE_KEYS"),
         ] {
-            let found = misspelled_access(name);
+            let found = misspelled_check(name);
             assert!(
                 found
                     .as_deref()
@@ -112,7 +118,7 @@ mod tests {
             .into_iter()
             .chain(["NODE_ENV", "CF_ZONE", "PATH", "CI"])
         {
-            assert_eq!(misspelled_access(name), None, "{name}");
+            assert_eq!(misspelled_check(name), None, "{name}");
         }
     }
 }

@@ -8,6 +8,8 @@ use super::reader::Reader;
 pub const STOP_SLACK: Duration = Duration::from_secs(15);
 /// Time kept for remove, create, start and the closing inspects, which take milliseconds on a healthy engine.
 const SWITCH_RESERVE: Duration = Duration::from_secs(10);
+/// The most that asking the registry for signatures may take, and what is kept for it where they are asked for.
+pub const SIGNATURE_LIMIT: Duration = Duration::from_secs(15);
 /// The shortest time that a pull must be left with; with a smaller budget every deploy would fail.
 const SHORTEST_PULL: Duration = Duration::from_secs(5);
 /// Cloudflare ends a request without an answer after 100 s: a budget past this could not be answered.
@@ -25,6 +27,8 @@ pub struct OperationSettings {
     pub budget: Duration,
     /// Whether a tag may move to another digest.
     pub allow_mutable_tags: bool,
+    /// What is kept for asking for signatures: nothing where `SIGNATURE_POLICY` is off.
+    pub signature_reserve: Duration,
 }
 
 /// What a started container must show inside the confirmation window.
@@ -40,6 +44,12 @@ impl OperationSettings {
     /// What must be left of the budget when the pull ends, so that the rest can end inside it.
     #[must_use]
     pub fn reserve_after_pull(&self) -> Duration {
+        self.signature_reserve + self.reserve_after_verify()
+    }
+
+    /// What must be left of it when everything is verified.
+    #[must_use]
+    pub fn reserve_after_verify(&self) -> Duration {
         self.stop_grace + STOP_SLACK + self.start_confirmation + SWITCH_RESERVE
     }
 
@@ -50,18 +60,28 @@ impl OperationSettings {
     }
 
     /// A budget that is too short for its parts is a problem: every deploy would fail.
-    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+    pub(super) fn read(reader: &mut Reader<'_>, asks_for_signatures: bool) -> Self {
         let settings = Self {
             stop_grace: reader.seconds("STOP_GRACE_SECONDS", 10, 0..=60),
             start_confirmation: reader.seconds("START_CONFIRMATION_SECONDS", 3, 0..=60),
             confirm: reader.or("START_CONFIRMATION", Confirm::Running, Confirm::parse),
             budget: reader.seconds("OPERATION_BUDGET_SECONDS", 90, 1..=LONGEST_BUDGET_SECONDS),
             allow_mutable_tags: reader.flag("ALLOW_MUTABLE_TAGS", false),
+            signature_reserve: match asks_for_signatures {
+                true => SIGNATURE_LIMIT,
+                false => Duration::ZERO,
+            },
         };
         let least = settings.reserve_after_pull() + SHORTEST_PULL;
         if settings.budget < least {
-            let parts =
-                "STOP_GRACE_SECONDS + 15, START_CONFIRMATION_SECONDS, 10 to switch and 5 to pull";
+            let parts = match asks_for_signatures {
+                true => {
+                    "STOP_GRACE_SECONDS + 15, START_CONFIRMATION_SECONDS, 10 to switch, 15 to ask for signatures and 5 to pull"
+                }
+                false => {
+                    "STOP_GRACE_SECONDS + 15, START_CONFIRMATION_SECONDS, 10 to switch and 5 to pull"
+                }
+            };
             reader.problem(
                 "OPERATION_BUDGET_SECONDS",
                 format!("must be at least {} ({parts})", least.as_secs()),

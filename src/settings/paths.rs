@@ -6,6 +6,7 @@ use super::engine::EngineSettings;
 use super::reader::Reader;
 use super::runtime::RuntimeSettings;
 use crate::domain::{Environment, HostPaths, NamedPath};
+use crate::signature::SignatureSettings;
 
 /// Where the contract has the environments.
 pub(crate) const ENVIRONMENTS: &str = "/opt/dreichor";
@@ -16,6 +17,7 @@ pub(super) fn read(
     environment: Environment,
     runtime: &RuntimeSettings,
     engine: &EngineSettings,
+    signatures: &SignatureSettings,
     state_directory: &Path,
     file: Option<&Path>,
 ) -> HostPaths {
@@ -48,6 +50,8 @@ pub(super) fn read(
     ];
     let set = |(name, path): (_, Option<&Path>)| Some(NamedPath::new(name, path?));
     own.extend(optional.into_iter().filter_map(set));
+    let keys = signatures.keys.iter();
+    own.extend(keys.map(|key| NamedPath::new("SIGNATURE_KEYS", key.path())));
     let paths = HostPaths::new(binds, own, ENVIRONMENTS, other.as_str());
     for overlap in paths.overlaps() {
         reader.problem(overlap.bind.name, &overlap);

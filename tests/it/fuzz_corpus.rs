@@ -12,6 +12,8 @@ mod request_body;
 mod runtime_env;
 #[path = "../fuzz/targets/settings_file.rs"]
 mod settings_file;
+#[path = "../fuzz/targets/signature.rs"]
+pub mod signature;
 #[path = "../fuzz/targets/trail_bytes.rs"]
 mod trail_bytes;
 #[path = "../fuzz/targets/trail_dir.rs"]
@@ -70,6 +72,7 @@ replayed! {
     runtime_env_reads_as_a_second_reader_does: runtime_env,
     a_settings_file_can_be_written_again_and_no_message_quotes_a_value: settings_file,
     only_the_assertion_that_was_signed_is_let_in: assertion,
+    only_what_was_signed_counts: signature,
     any_bytes_as_a_trail_are_read_and_nothing_of_them_is_lost: trail_bytes,
     any_edit_of_a_trail_shows_and_no_record_before_it_is_lost: trail_edits,
 }

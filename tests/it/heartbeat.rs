@@ -119,3 +119,19 @@ fn the_status_line_tells_what_runs_since_when_and_how_the_last_operation_ended()
         line.starts_with("no runtime runs since 20") && line.contains("; stop succeeded at 20")
     });
 }
+
+#[test]
+fn the_status_line_tells_whether_signatures_are_demanded() {
+    for policy in ["warn", "enforce"] {
+        let mut world = World::new(Kind::Fake);
+        world.set("SIGNATURE_POLICY", policy);
+        let key = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/fuzz/targets/signature.pub"
+        );
+        world.set("SIGNATURE_KEYS", key);
+        let (_agent, socket) = reporting(&world, &[]);
+        let end = format!("; signatures: {policy}");
+        told(&socket, |line| line.ends_with(&end));
+    }
+}

@@ -245,6 +245,7 @@ fn the_settings_examples_are_accepted_and_keep_the_environments_apart() {
 /// What is commented out must be right too: it is what an operator switches on.
 #[test]
 fn what_the_settings_examples_comment_out_is_accepted_as_well() {
+    let key = root().join("tests/fuzz/targets/signature.pub");
     let hash = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
     for environment in ["dev", "prod"] {
         let text = read(&format!("deploy/settings/{environment}.env"));
@@ -262,6 +263,9 @@ fn what_the_settings_examples_comment_out_is_accepted_as_well() {
                 Some(rest) if assignment(rest) => {
                     switched_on += 1;
                     match rest {
+                        _ if rest.starts_with("SIGNATURE_KEYS=") => {
+                            format!("SIGNATURE_KEYS={}", key.display())
+                        }
                         "CF_ACCESS_CLIENT_SECRET_SHA256=" => format!("{rest}{hash}"),
                         "CF_ACCESS_AUD=" => format!("{rest}{hash}"),
                         _ => rest.to_owned(),

@@ -30,7 +30,9 @@ mod oracle;
 mod package;
 mod pages;
 mod remote_engine;
+#[macro_use]
 mod scenarios;
+mod signatures;
 mod soak;
 mod supply_chain;
 mod systemd;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use deploy_agent::settings::names::NAMES;
 
-const PAGES: [&str; 9] = [
+const PAGES: [&str; 10] = [
     "README.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
@@ -13,6 +13,7 @@ const PAGES: [&str; 9] = [
     "deploy/tunnel/README.md",
     "examples/README.md",
     "examples/measure/README.md",
+    "examples/signing.md",
     "tests/README.md",
 ];
 /// Past this a stranger does not read it.

@@ -51,6 +51,7 @@ pub fn ended(operation: &str, outcome: Outcome) -> OperationEnded {
         image: Some("ghcr.io/ceerkle/dreichor-trading/runtime:v1".to_owned()),
         digest: Some(format!("sha256:{}", "ab".repeat(32))),
         image_id: Some(format!("sha256:{}", "cd".repeat(32))),
+        signature: None,
         container_id: Some("e".repeat(64)),
         duration_ms: 2500,
         downtime_ms: Some(1200),

@@ -1,4 +1,8 @@
 //! A registry that speaks the distribution protocol over plain HTTP on loopback, and misbehaves when told to.
+//!
+//! Images are put into it by tests, signatures also by the real cosign: see `pushes`.
+
+mod pushes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -40,6 +44,10 @@ pub enum What {
     Layer,
     /// The token server.
     Token,
+    /// Lists of signatures: the referrers API and the tags `sha256-…`.
+    Signatures,
+    /// What was pushed, or put there with `attach`: signatures, and not the images of tests.
+    Attached,
 }
 
 /// How a request goes wrong.
@@ -84,11 +92,21 @@ enum Auth {
 #[derive(Debug)]
 struct State {
     /// By repository and tag or digest: media type and bytes.
-    manifests: BTreeMap<(String, String), (&'static str, Vec<u8>)>,
+    manifests: BTreeMap<(String, String), (String, Vec<u8>)>,
     blobs: BTreeMap<String, Vec<u8>>,
     /// Which of the blobs are configs.
     configs: BTreeSet<String>,
     auth: Auth,
+    /// The scope that a token must be asked for.
+    scope: Option<String>,
+    /// Whether there is a referrers API.
+    referrers: bool,
+    /// Whether blobs are at another address, which wants no credentials.
+    blob_store: bool,
+    /// Blobs that are coming in, by session.
+    uploads: BTreeMap<u64, Vec<u8>>,
+    /// Digests of what was pushed or attached.
+    attached: BTreeSet<String>,
     faults: Vec<(What, Fault)>,
     seen: Vec<Seen>,
 }
@@ -128,6 +146,11 @@ impl Registry {
             blobs: BTreeMap::new(),
             configs: BTreeSet::new(),
             auth: Auth::Open,
+            scope: None,
+            referrers: false,
+            blob_store: false,
+            uploads: BTreeMap::new(),
+            attached: BTreeSet::new(),
             faults: Vec::new(),
             seen: Vec::new(),
         };
@@ -163,7 +186,7 @@ impl Registry {
             let key = (repository.to_owned(), name.to_owned());
             state
                 .manifests
-                .insert(key, (images::MANIFEST, image.manifest.clone()));
+                .insert(key, (images::MANIFEST.to_owned(), image.manifest.clone()));
         }
         state.blobs.extend(image.blobs.clone());
         state.configs.insert(image.id.clone());
@@ -179,7 +202,7 @@ impl Registry {
         for name in [tag.to_owned(), images::digest(&index)] {
             state.manifests.insert(
                 (repository.to_owned(), name),
-                (images::INDEX, index.clone()),
+                (images::INDEX.to_owned(), index.clone()),
             );
         }
     }
@@ -275,12 +298,16 @@ impl State {
     fn fault_of(&self, path: &str) -> Option<(What, Fault)> {
         let manifest = path.split_once("/manifests/").map(|(_, name)| name);
         let blob = path.split_once("/blobs/").map(|(_, digest)| digest);
+        let listed = manifest.is_some_and(|name| name.starts_with("sha256-"));
+        let attached = |digest: &str| self.attached.contains(digest);
         let strikes = |what: What| match what {
             What::Token => path == "/token",
             What::Manifest => manifest.is_some(),
             What::Child => manifest.is_some_and(|name| name.starts_with("sha256:")),
             What::Blob => blob.is_some(),
             What::Config => blob.is_some_and(|digest| self.configs.contains(digest)),
+            What::Signatures => listed || path.contains("/referrers/"),
+            What::Attached => manifest.is_some_and(attached) || blob.is_some_and(attached),
             What::Layer => blob.is_some_and(|digest| !self.configs.contains(digest)),
         };
         self.faults.iter().copied().find(|(what, _)| strikes(*what))
@@ -334,10 +361,17 @@ impl Reply {
 
 fn serve(shared: &Shared, stream: &TcpStream) -> std::io::Result<()> {
     let mut wire = Wire::new(Blocking(stream));
-    while let Some((head, _)) = blocking::request(&mut wire)? {
+    while let Some((head, body)) = blocking::request(&mut wire)? {
         let (method, target) = head.request_line();
-        let path = target.split('?').next().unwrap_or_default();
-        let (reply, fault) = shared.ask(method, path, head.header("authorization"));
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let authorization = head.header("authorization");
+        let (reply, fault) = match shared.beside(&head, body) {
+            Some(reply) => (reply, None),
+            None if path == "/token" && !shared.lock().is_in_scope(query) => {
+                (refusal(403, "DENIED"), None)
+            }
+            None => shared.ask(method, path, authorization),
+        };
         if !write(shared, stream, &reply, method == "HEAD", fault)? {
             return Ok(());
         }
@@ -380,8 +414,11 @@ fn answer(shared: &Shared, method: &str, path: &str, authorization: Option<&str>
                     false => refusal(401, "UNAUTHORIZED"),
                 };
             }
-            let realm =
+            let mut realm =
                 format!("Bearer realm=\"http://127.0.0.1:{port}/token\",service=\"sample\"");
+            if let Some(scope) = &state.scope {
+                realm += &format!(",scope=\"{scope}\"");
+            }
             (bearer != Some(TOKEN)).then_some(realm)
         }
     };
@@ -395,6 +432,9 @@ fn answer(shared: &Shared, method: &str, path: &str, authorization: Option<&str>
     };
     if rest.is_empty() {
         return ok("application/json", b"{}".to_vec());
+    }
+    if let Some((repository, digest)) = rest.split_once("/referrers/") {
+        return state.referrers_of(repository, digest);
     }
     if let Some((repository, reference)) = rest.split_once("/manifests/") {
         let key = (repository.to_owned(), reference.to_owned());
