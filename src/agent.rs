@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use crate::actor::{ContainerActor, Drain, Perform, carry_out};
-use crate::audit::Rejection;
+use crate::audit::{Counts, Rejection};
 use crate::domain::{ContainerName, Environment, ImageReference, Repository};
 use crate::engine::{Engine, EngineError};
 use crate::operation::{
@@ -162,6 +162,18 @@ impl Agent {
     #[must_use]
     pub fn overview(&self) -> Overview {
         Overview::of(&self.deps, &self.view)
+    }
+
+    /// How many operations ended, and how long they took.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.deps.trail.last_operations().counts
+    }
+
+    /// What is done in the order of the operations, as it goes on.
+    #[must_use]
+    pub fn activity(&self) -> watch::Receiver<Activity> {
+        self.deps.activity.subscribe()
     }
 
     /// The pull that runs ahead of a deploy, as it goes on.

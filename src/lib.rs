@@ -5,7 +5,7 @@
 //! | layer | modules |
 //! |---|---|
 //! | program | `main.rs` arguments to exit code; [`cli`] the command line, a file a command, `serve` among them, which wires the running agent; [`exit`] the exit codes |
-//! | faces | [`http`] the three routes: guarded, parsed, handed on, answered; [`local`] the operator's socket |
+//! | faces | [`http`] the three routes: guarded, parsed, handed on, answered; [`local`] the operator's socket; [`metrics`] a file for a monitor |
 //! | handle | [`agent`] submit, status, drain: what the routes hold |
 //! | order | [`actor`] the `ContainerActor`: one operation after the other, and nothing else; [`systemd`] what the service manager is told |
 //! | what is the case | [`overview`] what a person or a monitor asks: runtime, last operation, freeze, trail |
@@ -56,6 +56,7 @@ pub mod http;
 pub mod https;
 pub mod local;
 pub mod logging;
+pub mod metrics;
 pub mod operation;
 pub mod overview;
 pub mod registry;

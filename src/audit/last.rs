@@ -1,5 +1,6 @@
 //! How the last operation on the runtime ended, for whoever tells what is the case now.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use serde::{Deserialize, Serialize};
@@ -34,9 +35,70 @@ pub struct LastOperation {
     pub downtime_ms: Option<u64>,
 }
 
+/// Every kind of operation, as records write it.
+pub const KINDS: [&str; 6] = ["deploy", "stop", "pull", "prune", "freeze", "thaw"];
+/// Every outcome of one, as records write it; an operation that a kill left open is closed as interrupted.
+pub const OUTCOMES: [&str; 5] = ["succeeded", "failed", "unknown", "abandoned", "interrupted"];
+
+/// How many operations ended and how long they took, since the newest file of the trail began.
+#[derive(Debug, Clone, Default)]
+pub struct Counts {
+    ended: BTreeMap<(String, String), u64>,
+    durations: BTreeMap<String, Sum>,
+    downtimes: Sum,
+}
+
+/// How many there are, and their milliseconds together.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sum {
+    count: u64,
+    millis: u64,
+}
+
+impl Sum {
+    fn add(&mut self, millis: Option<u64>) {
+        if let Some(millis) = millis {
+            self.count += 1;
+            self.millis = self.millis.saturating_add(millis);
+        }
+    }
+}
+
+impl Counts {
+    /// How many operations of this kind ended so.
+    #[must_use]
+    pub fn ended(&self, kind: &str, outcome: &str) -> u64 {
+        let key = (kind.to_owned(), outcome.to_owned());
+        self.ended.get(&key).copied().unwrap_or(0)
+    }
+
+    /// How many of this kind are timed, and their milliseconds together.
+    #[must_use]
+    pub fn durations(&self, kind: &str) -> (u64, u64) {
+        let sum = self.durations.get(kind).copied().unwrap_or_default();
+        (sum.count, sum.millis)
+    }
+
+    /// The same of the times without a runtime.
+    #[must_use]
+    pub fn downtimes(&self) -> (u64, u64) {
+        (self.downtimes.count, self.downtimes.millis)
+    }
+
+    fn add(&mut self, ended: &LastOperation) {
+        let key = (ended.kind.clone(), ended.outcome.clone());
+        *self.ended.entry(key).or_default() += 1;
+        let durations = self.durations.entry(ended.kind.clone()).or_default();
+        durations.add(ended.duration_ms);
+        self.downtimes.add(ended.downtime_ms);
+    }
+}
+
 /// What is kept of the newest operations.
 #[derive(Debug, Clone, Default)]
 pub struct LastOperations {
+    /// How many there were.
+    pub counts: Counts,
     /// The one that ended last.
     pub any: Option<LastOperation>,
     /// The deploy that succeeded last.
@@ -56,9 +118,6 @@ impl SharedLast {
     /// Takes in the end of an operation.
     pub(super) fn take(&self, line: &Line<'_>) {
         let kind = line.kind.as_ref().map(Text::as_str).unwrap_or_default();
-        if !ON_THE_RUNTIME.contains(&kind) {
-            return;
-        }
         let interrupted = line.event == "operation_interrupted";
         let ended = LastOperation {
             operation: owned(line.operation.as_ref()).unwrap_or_default(),
@@ -75,6 +134,10 @@ impl SharedLast {
             downtime_ms: line.downtime_ms,
         };
         let mut kept = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        kept.counts.add(&ended);
+        if !ON_THE_RUNTIME.contains(&kind) {
+            return;
+        }
         if ended.kind == "deploy" && ended.outcome == "succeeded" {
             kept.succeeded_deploy = Some(ended.clone());
         }

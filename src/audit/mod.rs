@@ -45,7 +45,7 @@ pub use error::TrailError;
 pub use event::*;
 pub(crate) use files::{read_own, remove, replace};
 pub use fingerprint::Fingerprinter;
-pub use last::{LastOperation, LastOperations};
+pub use last::{Counts, KINDS, LastOperation, LastOperations, OUTCOMES};
 pub(crate) use layout::{NEWEST, TrailFile, TrailFiles, is_at};
 pub use ledger::{LastRun, LedgerEntry, LedgerReference};
 pub(crate) use lines::LineReader;

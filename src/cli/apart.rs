@@ -51,11 +51,18 @@ impl Belongings {
             container_name: runtime.container_name.to_string(),
             port: settings.port,
             binds: settings.host_paths.binds.clone(),
-            own: vec![
-                named("STATE_DIRECTORY", &settings.state_directory),
-                named("RUNTIME_ENV_FILE", &runtime.env_file),
-                named("settings file", file),
-            ],
+            own: [
+                Some(named("STATE_DIRECTORY", &settings.state_directory)),
+                Some(named("RUNTIME_ENV_FILE", &runtime.env_file)),
+                Some(named("settings file", file)),
+                settings
+                    .metrics_file
+                    .as_deref()
+                    .map(|path| named("METRICS_FILE", path)),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
             docker: docker
                 .into_iter()
                 .filter_map(|(name, path)| Some(named(name, path.as_deref()?)))
@@ -76,6 +83,7 @@ impl Belongings {
             path("STATE_DIRECTORY", Some(root.join("deploy-agent/state"))),
             path("RUNTIME_ENV_FILE", Some(root.join("runtime.env"))),
             Some(NamedPath::new("settings file", file)),
+            path("METRICS_FILE", None),
         ];
         let binds = [
             path("AUDIT_EVENTS_PATH", None),

@@ -24,6 +24,7 @@ use crate::exit::Exit;
 use crate::freeze::FreezeFile;
 use crate::local::{self, SocketFile};
 use crate::logging;
+use crate::metrics::{self, MetricsFile};
 use crate::operation::{
     Admission, OperationDeps, env_file_is_guarded, not_apart, record_interrupted,
 };
@@ -85,6 +86,7 @@ async fn serve(settings: Settings, handed_over: Vec<HandedOver>) -> Result<Exit,
     if let Some(socket) = operators_socket {
         actix::spawn(local::serve(socket, agent.clone()));
     }
+    let metrics = start_metrics(&settings, &agent);
     let served = actix::spawn(server);
     systemd::ready();
     log::info!(
@@ -99,6 +101,10 @@ async fn serve(settings: Settings, handed_over: Vec<HandedOver>) -> Result<Exit,
         timeout(answer_within, closing.graceful()).await.ok();
     } else {
         timeout(LAST_ANSWERS, closing.at_once()).await.ok();
+    }
+    if let Some((file, task)) = metrics {
+        task.abort();
+        file.remove();
     }
     record_end(&trail, reason).await;
     trail.close().await;
@@ -117,6 +123,14 @@ fn bind_operators_socket(settings: &Settings) -> Option<(SocketFile, UnixListene
             log::error!("the operator's socket in {path} cannot be opened: {error}");
         })
         .ok()
+}
+
+/// The file that a monitor reads, if one is asked for.
+fn start_metrics(settings: &Settings, agent: &Agent) -> Option<(MetricsFile, JoinHandle<()>)> {
+    let file = MetricsFile::new(settings.metrics_file.clone()?);
+    let (agent, state) = (agent.clone(), settings.state_directory.clone());
+    let task = actix::spawn(metrics::publish(agent, file.clone(), state));
+    Some((file, task))
 }
 
 /// The access checks, and the task that keeps their key set fresh.

@@ -43,6 +43,7 @@ impl Settings {
             state_directory,
             // Made of the others.
             host_paths: _,
+            metrics_file,
             log_filter,
         } = self;
         let mut lines = vec![
@@ -60,6 +61,10 @@ impl Settings {
                 status_max_age.as_secs().to_string(),
             ),
             ("QUEUE_CAPACITY", queue_capacity.to_string()),
+            (
+                "METRICS_FILE",
+                metrics_file.as_deref().map_or("(none)".into(), path),
+            ),
             ("CF_ACCESS_*", access.describe()),
             (
                 "RUST_LOG",

@@ -11,7 +11,7 @@ use super::names;
 use super::operation::OperationSettings;
 use super::paths;
 use super::problem::{Problem, SettingsError};
-use super::reader::Reader;
+use super::reader::{Reader, absolute};
 use super::runtime::RuntimeSettings;
 use super::signature;
 use crate::access::AccessSettings;
@@ -52,6 +52,8 @@ pub struct Settings {
     pub state_directory: PathBuf,
     /// What the binds must be apart from, as it is written.
     pub host_paths: HostPaths,
+    /// Text for the node exporter's textfile collector; none means that none is written.
+    pub metrics_file: Option<PathBuf>,
     /// `RUST_LOG`: what is logged; none means `info`.
     pub log_filter: Option<String>,
 }
@@ -149,6 +151,7 @@ impl Settings {
         let status_max_age = reader.seconds("STATUS_MAX_AGE_SECONDS", 15, 2..=3600);
         let queue_capacity = reader.number("QUEUE_CAPACITY", 4, 0..=64);
         let state_directory = reader.path("STATE_DIRECTORY", root.join("deploy-agent/state"));
+        let metrics_file = reader.optional("METRICS_FILE", metrics_file);
         let (environment, runtime) = (environment?, runtime?);
         let host_paths = paths::read(
             reader,
@@ -157,7 +160,7 @@ impl Settings {
             &engine,
             &signatures,
             &state_directory,
-            file,
+            [metrics_file.as_deref(), file],
         );
         Some(Self {
             environment,
@@ -171,8 +174,18 @@ impl Settings {
             queue_capacity: usize::try_from(queue_capacity).ok()?,
             state_directory,
             host_paths,
+            metrics_file,
             log_filter: reader.text("RUST_LOG"),
         })
+    }
+}
+
+/// The exporter reads what ends in `.prom` and nothing else.
+fn metrics_file(text: &str) -> Result<PathBuf, &'static str> {
+    let path = absolute(text)?;
+    match path.extension() {
+        Some(extension) if extension == "prom" => Ok(path),
+        _ => Err("must be an absolute path that ends in .prom"),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The names of the settings, and what is so close to one that it must be meant for one.
 
 /// Every variable that the agent reads.
-pub const NAMES: [&str; 37] = [
+pub const NAMES: [&str; 38] = [
     "ENVIRONMENT",
     "CONTAINER_NAME",
     "AUDIT_EVENTS_PATH",
@@ -30,6 +30,7 @@ pub const NAMES: [&str; 37] = [
     "STATUS_MAX_AGE_SECONDS",
     "QUEUE_CAPACITY",
     "ALLOW_MUTABLE_TAGS",
+    "METRICS_FILE",
     "RUST_LOG",
     "CF_ACCESS_CLIENT_ID",
     "CF_ACCESS_CLIENT_SECRET_SHA256",

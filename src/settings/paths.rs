@@ -11,7 +11,7 @@ use crate::signature::SignatureSettings;
 /// Where the contract has the environments.
 pub(crate) const ENVIRONMENTS: &str = "/opt/dreichor";
 
-/// Collects what the binds must be apart from, and tells what is not. `file` is where the settings were read from.
+/// Collects what the binds must be apart from, and tells what is not. The settings were read from `file`.
 pub(super) fn read(
     reader: &mut Reader<'_>,
     environment: Environment,
@@ -19,7 +19,7 @@ pub(super) fn read(
     engine: &EngineSettings,
     signatures: &SignatureSettings,
     state_directory: &Path,
-    file: Option<&Path>,
+    [metrics_file, file]: [Option<&Path>; 2],
 ) -> HostPaths {
     let other = environment.other();
     let others = format!("{ENVIRONMENTS}/{other}");
@@ -46,6 +46,7 @@ pub(super) fn read(
     let optional = [
         ("DOCKER_CONFIG", engine.docker_config.as_deref()),
         ("DOCKER_CERT_PATH", engine.tls_directory.as_deref()),
+        ("METRICS_FILE", metrics_file),
         ("the agent's settings", file),
     ];
     let set = |(name, path): (_, Option<&Path>)| Some(NamedPath::new(name, path?));

@@ -76,7 +76,7 @@ const LAYERS: [&[&str]; 15] = [
     &["lib"],
     &["cli"],
     &["check", "prune", "serve"],
-    &["http", "local"],
+    &["http", "local", "metrics"],
     &["agent"],
     &["actor"],
     &["systemd"],

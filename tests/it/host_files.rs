@@ -95,6 +95,10 @@ const TUNNEL_UNIT: &str = "deploy/tunnel/dreichor-tunnel@.service";
 fn every_file_of_the_host_is_checked_by_some_test() {
     let known = [
         "README.md",
+        "alert/dreichor-alert@.service",
+        "alert/mail",
+        "alert/watch",
+        "alert/webhook",
         "debian/postinst",
         "debian/postrm",
         "debian/prerm",
@@ -113,6 +117,8 @@ fn every_file_of_the_host_is_checked_by_some_test() {
         "package/licences.rs",
         "package/main.rs",
         "package/sbom.rs",
+        "prometheus/rules.yml",
+        "prometheus/tests.yml",
         "settings/dev.env",
         "settings/prod.env",
         "tunnel/README.md",
@@ -426,6 +432,54 @@ fn the_tunnel_unit_runs_the_configuration_of_its_instance() {
     assert_eq!(value(&unit, "Service", "Type"), "notify");
 }
 
+#[test]
+fn the_alert_unit_runs_what_the_package_brings_and_reads_the_trail_of_its_instance() {
+    let unit = unit("deploy/alert/dreichor-alert@.service");
+    let start = value(&unit, "Service", "ExecStart");
+    let words: Vec<&str> = start.split(' ').collect();
+    assert_eq!(
+        words,
+        [
+            "/usr/lib/dreichor-deploy-agent/watch",
+            "/opt/dreichor/%i/deploy-agent/state",
+            "/var/cache/dreichor-alert/%i",
+            "/etc/dreichor-deploy-agent/alert",
+        ]
+    );
+    assert_eq!(value(&unit, "Service", "User"), "dreichor-%i");
+    assert_eq!(value(&unit, "Service", "BindReadOnlyPaths"), words[1]);
+    assert_eq!(
+        format!("/var/cache/{}", value(&unit, "Service", "CacheDirectory")),
+        words[2]
+    );
+    assert_eq!(
+        value(&unit, "Unit", "AssertFileIsExecutable"),
+        words[3],
+        "without a command there is nothing to run"
+    );
+    let manifest = read("Cargo.toml");
+    for (file, place) in [
+        ("alert/watch", "usr/lib/dreichor-deploy-agent/"),
+        (
+            "alert/mail",
+            "usr/share/doc/dreichor-deploy-agent/examples/",
+        ),
+        (
+            "alert/webhook",
+            "usr/share/doc/dreichor-deploy-agent/examples/",
+        ),
+        (
+            "prometheus/rules.yml",
+            "usr/share/dreichor-deploy-agent/prometheus/",
+        ),
+    ] {
+        assert!(
+            manifest.contains(&format!("[\"deploy/{file}\", \"{place}\"")),
+            "{file}"
+        );
+    }
+}
+
 /// A page that tells of a setting or a file that is not there misleads.
 #[test]
 fn the_tunnel_page_names_what_exists() {
@@ -463,6 +517,9 @@ fn the_package_holds_every_file_of_the_host() {
 pub fn scripts() -> Vec<String> {
     [
         "deploy/install",
+        "deploy/alert/watch",
+        "deploy/alert/mail",
+        "deploy/alert/webhook",
         "deploy/debian/postinst",
         "deploy/debian/prerm",
         "deploy/debian/postrm",

@@ -24,6 +24,7 @@ mod hostile_http;
 mod http_codes;
 mod kills;
 mod local;
+mod metrics;
 mod moving;
 mod old_host;
 mod oracle;
