@@ -5,19 +5,20 @@ use std::panic::AssertUnwindSafe;
 use std::time::{Instant, SystemTime};
 
 use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::dev::{Payload, RequestHead, ServiceRequest, ServiceResponse};
 use actix_web::guard::{Guard, fn_guard};
 use actix_web::http::Method;
 use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderName};
 use actix_web::middleware::Next;
-use actix_web::{HttpMessage, HttpRequest, ResponseError, web};
+use actix_web::{HttpMessage, ResponseError, web};
 use futures_util::FutureExt;
 
 use super::answer::KeepsRequest;
 use super::body;
+use super::browser::from_browser;
 use super::error::ApiError;
 use super::state::AppState;
-use crate::access::{Denied, Header, Presented, Requester, printable};
+use crate::access::{self, Denied, Header, Presented, Requester, printable};
 use crate::audit::Rejection;
 
 // Parsed once: a lookup by text would parse and copy the name for every request.
@@ -32,7 +33,7 @@ const RECORDED_LIMIT: usize = 64;
 /// Whether a connection has had its request. The server also hands over what a client has sent after its first one;
 /// nothing of that is carried out, so that no request can be smuggled in behind another.
 #[derive(Default)]
-pub(super) struct HadRequest(Cell<bool>);
+pub(super) struct HadRequest(pub(super) Cell<bool>);
 
 /// A POST that was admitted, as its handler finds it in the extensions of the request.
 pub(super) struct Admitted {
@@ -77,7 +78,7 @@ pub(super) async fn guard(
     if let Some(error) = error.and_then(actix_web::Error::as_error::<ApiError>)
         && error.is_rejection()
     {
-        record(&state, response.request(), error);
+        record(&state, response.request().head(), error);
     }
     Ok(response.map_body(|_, body| KeepsRequest::boxed(body, payload)))
 }
@@ -94,7 +95,26 @@ async fn admit(
     {
         return Err(ApiError::SecondRequest);
     }
-    let headers = request.headers();
+    let admitted = admit_head(state, request.head()).await?;
+    // Only what may become an operation is read and named: a status allocates nothing here.
+    if request.method() == Method::POST {
+        let admitted = Admitted {
+            requester: admitted.requester(),
+            cf_ray: cf_ray(request.headers()),
+            arrived,
+            body: body::read(payload).await?,
+        };
+        request.extensions_mut().insert(admitted);
+    }
+    Ok(())
+}
+
+/// All that can be judged before there is a body: access, then content type.
+pub(super) async fn admit_head<'a>(
+    state: &AppState,
+    head: &'a RequestHead,
+) -> Result<access::Admitted<'a>, ApiError> {
+    let headers = head.headers();
     let presented = Presented {
         client_id: header(headers, &CLIENT_ID),
         client_secret: header(headers, &CLIENT_SECRET),
@@ -105,33 +125,17 @@ async fn admit(
         .admit(&presented, SystemTime::now())
         .await
         .map_err(ApiError::Denied)?;
-    if from_browser(headers) {
+    if from_browser(head) {
         return Err(ApiError::Denied(Denied::FromBrowser));
     }
-    if !speaks_json(headers) {
-        return Err(ApiError::ContentType);
+    match speaks_json(headers) {
+        true => Ok(admitted),
+        false => Err(ApiError::ContentType),
     }
-    // Only what may become an operation is read and named: a status allocates nothing here.
-    if request.method() == Method::POST {
-        let admitted = Admitted {
-            requester: admitted.requester(),
-            cf_ray: cf_ray(headers),
-            arrived,
-            body: body::read(payload).await?,
-        };
-        request.extensions_mut().insert(admitted);
-    }
-    Ok(())
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Header<'a> {
     Header::from_values(headers.get_all(name).map(|value| value.as_bytes()))
-}
-
-/// Browsers name the page that sends a request; pipelines, curl and cloudflared do not. A page that was rebound to
-/// 127.0.0.1 may send any header, but not leave this one out.
-fn from_browser(headers: &HeaderMap) -> bool {
-    headers.contains_key("origin") || headers.contains_key("sec-fetch-site")
 }
 
 /// `application/json`, parameters allowed, once.
@@ -151,19 +155,19 @@ fn speaks_json(headers: &HeaderMap) -> bool {
 }
 
 /// Rejected requests are recorded, bounded by the trail; what they say of themselves is not believed.
-fn record(state: &AppState, request: &HttpRequest, error: &ApiError) {
-    let headers = request.headers();
+pub(super) fn record(state: &AppState, head: &RequestHead, error: &ApiError) {
+    let headers = head.headers();
     let reason = match error {
         // The caller is told less.
         ApiError::Denied(denied) => denied.to_string(),
         other => other.to_string(),
     };
-    let method = request.method();
+    let method = &head.method;
     state.agent.record_rejection(Rejection {
         http: error.status_code().as_u16(),
         request: format!(
             "{method} {}",
-            printable(request.path().as_bytes(), RECORDED_LIMIT)
+            printable(head.uri.path().as_bytes(), RECORDED_LIMIT)
         ),
         reason,
         requester: crate::audit::Requester {

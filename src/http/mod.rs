@@ -5,6 +5,8 @@
 //! a request is *denied* when the access check says no, and *rejected* when it is answered with an error before it
 //! became an operation, for whatever reason; each denied request is also a rejected one.
 //!
+//! A client that asks first whether to send its body (`Expect: 100-continue`) is judged first (`expect`).
+//!
 //! The framework's own server serves, one request a connection: a proxy never sends into a connection that is being
 //! closed, and a client that has its answer holds nothing. What a connection may hold, and for how long:
 //!
@@ -21,7 +23,9 @@
 
 mod answer;
 pub mod body;
+mod browser;
 mod error;
+mod expect;
 mod guard;
 mod handlers;
 mod server;

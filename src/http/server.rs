@@ -4,16 +4,18 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
+use actix_http::{HttpService, KeepAlive};
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, map_config};
 use actix_web::body::BoxBody;
 use actix_web::dev::{
-    Extensions, Server, ServerHandle, ServiceFactory, ServiceRequest, ServiceResponse,
+    AppConfig, Extensions, Server, ServerHandle, ServiceFactory, ServiceRequest, ServiceResponse,
 };
 use actix_web::middleware::from_fn;
-use actix_web::{App, HttpServer, web};
+use actix_web::{App, web};
 use tokio::sync::watch;
 
 use super::state::AppState;
-use super::{guard, handlers};
+use super::{expect, guard, handlers};
 use crate::access::Access;
 use crate::agent::Agent;
 
@@ -92,22 +94,38 @@ pub fn serve(
     prepare(&listener)?;
     let state = web::Data::new(AppState { agent, access });
     let (counter, open) = watch::channel(0);
-    let server = HttpServer::new(move || app(state.clone()))
+    let address = listener.local_addr()?;
+    let builder = Server::build()
         .workers(WORKERS)
-        .max_connections(connections_per_worker())
-        .keep_alive(None)
-        .client_request_timeout(HEAD_TIMEOUT)
-        .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-        // A client that closes its side waits for no answer.
-        .h1_allow_half_closed(false)
-        .on_connect(move |_, data: &mut Extensions| {
-            data.insert(Open::count(&counter));
-            data.insert(guard::HadRequest::default());
-        })
+        .max_concurrent_connections(connections_per_worker())
         .shutdown_timeout(answer_within.as_secs())
-        .disable_signals()
-        .listen(listener)?;
-    let server = server.run();
+        .disable_signals();
+    let stopping = builder.graceful_shutdown_signal();
+    // What `HttpServer` of the framework does, which has no place for an answer to `Expect`.
+    let builder = builder.listen("api", listener, move || {
+        let (counter, stopping) = (counter.clone(), stopping.clone());
+        let app = app(state.clone()).into_factory();
+        let app = app.map_err(|error: actix_web::Error| error.error_response());
+        HttpService::build()
+            .keep_alive(KeepAlive::Disabled)
+            .client_request_timeout(HEAD_TIMEOUT)
+            .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+            // A client that closes its side waits for no answer.
+            .h1_allow_half_closed(false)
+            .local_addr(address)
+            .graceful_shutdown_signal(move || {
+                let stopping = stopping.clone();
+                async move { stopping.notified().await }
+            })
+            .on_connect_ext(move |_, data: &mut Extensions| {
+                data.insert(Open::count(&counter));
+                data.insert(guard::HadRequest::default());
+            })
+            .expect(expect::before_continue(state.clone()))
+            .finish(map_config(app, |()| AppConfig::default()))
+            .tcp()
+    })?;
+    let server = builder.run();
     let handle = server.handle();
     Ok((server, Closing { handle, open }))
 }

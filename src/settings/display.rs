@@ -113,11 +113,12 @@ fn runtime_lines(settings: &RuntimeSettings) -> Vec<(&'static str, String)> {
     lines
 }
 
-fn engine_lines(settings: &EngineSettings) -> [(&'static str, String); 3] {
+fn engine_lines(settings: &EngineSettings) -> [(&'static str, String); 4] {
     let EngineSettings {
         docker_host,
         docker_config,
         tls_directory,
+        allow_plain_tcp,
     } = settings;
     let or_none =
         |given: &Option<std::path::PathBuf>| given.as_deref().map_or("(none)".into(), path);
@@ -130,6 +131,7 @@ fn engine_lines(settings: &EngineSettings) -> [(&'static str, String); 3] {
         ),
         ("DOCKER_CONFIG", or_none(docker_config)),
         ("DOCKER_CERT_PATH", or_none(tls_directory)),
+        ("DOCKER_ALLOW_PLAIN_TCP", allow_plain_tcp.to_string()),
     ]
 }
 

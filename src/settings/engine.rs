@@ -1,6 +1,7 @@
 //! Where the engine is, and what it takes to reach it.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use super::reader::{Reader, absolute};
@@ -20,6 +21,8 @@ pub struct EngineSettings {
     pub docker_config: Option<PathBuf>,
     /// Directory of `key.pem`, `cert.pem` and `ca.pem` for an engine behind TLS (`DOCKER_CERT_PATH`).
     pub tls_directory: Option<PathBuf>,
+    /// Whether an engine on another host may be spoken to in clear (`DOCKER_ALLOW_PLAIN_TCP`).
+    pub allow_plain_tcp: bool,
 }
 
 /// The address of an engine, which may hold a user and a password: neither `Debug` nor `Display` shows them.
@@ -37,6 +40,23 @@ impl EngineAddress {
         } else {
             Err("must begin with unix://, tcp://, http:// or https://")
         }
+    }
+
+    /// The host that would be reached over the network without TLS, if there is one: neither a socket nor this host's
+    /// loopback.
+    fn plain_host(&self) -> Option<&str> {
+        let plain = |scheme| self.0.strip_prefix(scheme);
+        let rest = plain("tcp://").or_else(|| plain("http://"))?;
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let host = authority.rsplit('@').next().unwrap_or_default();
+        let name = match host.strip_prefix('[') {
+            Some(six) => six.split(']').next(),
+            None => host.split(':').next(),
+        };
+        let name = name.unwrap_or_default();
+        let address: Option<IpAddr> = name.parse().ok();
+        let own = address.is_some_and(|address| address.is_loopback()) || name == "localhost";
+        (!own).then_some(name)
     }
 
     /// The address with its password: to connect, and for a keyed fingerprint; never to be shown.
@@ -71,10 +91,28 @@ impl EngineSettings {
         let docker_config = reader
             .optional("DOCKER_CONFIG", absolute)
             .or_else(|| home.map(|home| home.join(".docker")));
-        Self {
+        let settings = Self {
             docker_host: reader.optional("DOCKER_HOST", EngineAddress::parse),
             docker_config,
             tls_directory: reader.optional("DOCKER_CERT_PATH", absolute),
+            allow_plain_tcp: reader.flag("DOCKER_ALLOW_PLAIN_TCP", false),
+        };
+        settings.refuse_plain_tcp(reader);
+        settings
+    }
+
+    /// The environment of the runtime and the registry's login would travel in clear, and whoever is between could have
+    /// any container started.
+    fn refuse_plain_tcp(&self, reader: &mut Reader<'_>) {
+        let host = self
+            .docker_host
+            .as_ref()
+            .and_then(EngineAddress::plain_host);
+        if let (Some(host), None, false) = (host, &self.tls_directory, self.allow_plain_tcp) {
+            let message = format!(
+                "reaches {host} without TLS: set DOCKER_CERT_PATH, or DOCKER_ALLOW_PLAIN_TCP=true if everybody on the way may read runtime.env"
+            );
+            reader.problem("DOCKER_HOST", message);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The names of the settings, and what is so close to one that it must be meant for one.
 
 /// Every variable that the agent reads.
-pub const NAMES: [&str; 38] = [
+pub const NAMES: [&str; 39] = [
     "ENVIRONMENT",
     "CONTAINER_NAME",
     "AUDIT_EVENTS_PATH",
@@ -14,6 +14,7 @@ pub const NAMES: [&str; 38] = [
     "DOCKER_HOST",
     "DOCKER_CONFIG",
     "DOCKER_CERT_PATH",
+    "DOCKER_ALLOW_PLAIN_TCP",
     "HOME",
     "RUNTIME_NETWORK",
     "RUNTIME_RESTART_POLICY",

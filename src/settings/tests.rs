@@ -250,7 +250,8 @@ fn the_fingerprint_covers_what_is_not_shown() {
     let (one, other) = (pinned(&"ab".repeat(32)), pinned(&"cd".repeat(32)));
     assert_eq!(one.0, other.0, "no hash is shown");
     assert_ne!(one.1, other.1);
-    let host = |password: &str| print(&[("DOCKER_HOST", &format!("http://me:{password}@h:1"))]);
+    let host =
+        |password: &str| print(&[("DOCKER_HOST", &format!("http://me:{password}@127.0.0.1:1"))]);
     let (one, other) = (host("s3cret"), host("other"));
     assert_eq!(one.0, other.0, "no password is shown");
     assert_ne!(one.1, other.1);
@@ -263,7 +264,7 @@ fn the_fingerprint_covers_what_is_not_shown() {
 
 #[test]
 fn neither_debug_nor_display_shows_a_secret() {
-    let host = ("DOCKER_HOST", "tcp://me:s3cret@h:1");
+    let host = ("DOCKER_HOST", "tcp://me:s3cret@localhost:1");
     let pinned = ("CF_ACCESS_CLIENT_ID", "ci.access");
     let hash = "ab".repeat(32);
     let hash = ("CF_ACCESS_CLIENT_SECRET_SHA256", hash.as_str());
@@ -273,7 +274,7 @@ fn neither_debug_nor_display_shows_a_secret() {
         format!("{settings:?}"),
         format!("{settings:#?}"),
     ] {
-        assert!(text.contains("***@h:1"), "{text}");
+        assert!(text.contains("***@localhost:1"), "{text}");
         for secret in ["s3cret", "abab", "171, 171"] {
             assert!(!text.contains(secret), "{text}");
         }
@@ -328,4 +329,49 @@ fn the_container_is_bounded_as_its_variables_say() {
         "RUNTIME_PIDS",
     ];
     assert_eq!(problems(&bounds.map(|name| (name, "none"))), bounds);
+}
+
+#[test]
+fn an_engine_on_another_host_is_spoken_to_in_clear_only_when_a_setting_says_so() {
+    let refused = |extra: &[(&str, &str)]| problems(extra) == ["DOCKER_HOST"];
+    for host in [
+        "tcp://10.0.0.1:2375",
+        "tcp://engine:2375",
+        "http://engine",
+        "tcp://0.0.0.0:2375",
+        "tcp://[fd00::1]:2375",
+        "tcp://127.0.0.1.evil.example:2375",
+        "tcp://127.0.0.1@engine:2375",
+        "tcp://:2375",
+    ] {
+        let plain = ("DOCKER_HOST", host);
+        assert!(refused(&[plain]), "{host}");
+        for meant in [
+            ("DOCKER_CERT_PATH", "/certs"),
+            ("DOCKER_ALLOW_PLAIN_TCP", "true"),
+        ] {
+            Settings::from_variables(variables(&[plain, meant])).expect(host);
+        }
+        assert!(
+            refused(&[plain, ("DOCKER_ALLOW_PLAIN_TCP", "false")]),
+            "{host}"
+        );
+    }
+    for host in [
+        "unix:///srv/docker.sock",
+        "tcp://127.0.0.1:2375",
+        "tcp://localhost:2375",
+        "http://[::1]:2375",
+        "https://engine:2376",
+    ] {
+        Settings::from_variables(variables(&[("DOCKER_HOST", host)])).expect(host);
+    }
+    let secret = variables(&[("DOCKER_HOST", "tcp://me:s3cret@engine:1")]);
+    let said = Settings::from_variables(secret)
+        .expect_err("a problem")
+        .to_string();
+    assert!(
+        said.contains("engine") && !said.contains("s3cret"),
+        "{said}"
+    );
 }

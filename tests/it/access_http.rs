@@ -1,5 +1,9 @@
 //! A process on the host without the token gets nothing, and what it sends forges nothing.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::harness::{
@@ -108,6 +112,137 @@ fn a_page_in_a_browser_cannot_deploy() {
     assert_eq!(answer.status, 401);
     assert!(!answer.head.to_lowercase().contains("access-control-allow"));
     assert!(world.container().is_none());
+}
+
+/// A request as it would be sent to this name, with the token of the tests.
+fn sent_to(agent: &Agent, host: &str, marks: &[(&str, &str)]) -> u16 {
+    let headers = [&contract_headers()[..], marks].concat();
+    let request = request_bytes("GET", "/v1/status", &headers, "");
+    let request = String::from_utf8(request).expect("text");
+    let request = request.replace("Host: 127.0.0.1\r\n", &format!("Host: {host}\r\n"));
+    exchange(agent.port, request.as_bytes())
+        .expect("answered")
+        .status
+}
+
+#[test]
+fn a_page_whose_name_is_rebound_to_the_loopback_reads_no_status() {
+    let (_world, agent) = pinned();
+    let rebound = format!("rebound.example:{}", agent.port);
+    let browser = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
+    for mark in [
+        ("User-Agent", browser),
+        ("Referer", "http://rebound.example/"),
+        ("Sec-Fetch-Mode", "cors"),
+        ("Sec-Fetch-Dest", "empty"),
+        ("Sec-CH-UA", "\"Chromium\";v=\"140\""),
+    ] {
+        assert_eq!(sent_to(&agent, &rebound, &[mark]), 403, "{mark:?}");
+    }
+    // A pipeline's request behind the tunnel has the public name, and a program's own.
+    for marks in [
+        &[][..],
+        &[("User-Agent", "curl/8.5.0")],
+        &[
+            ("User-Agent", "node"),
+            ("Sec-Fetch-Mode", "cors"),
+            ("Accept-Language", "*"),
+        ],
+    ] {
+        assert_eq!(
+            sent_to(&agent, "deploy-dev.example.com", marks),
+            200,
+            "{marks:?}"
+        );
+    }
+    // What is sent to this host's loopback by name is no rebound page.
+    for host in [
+        "127.0.0.1",
+        "localhost",
+        &format!("127.0.0.1:{}", agent.port),
+        "[::1]",
+    ] {
+        assert_eq!(
+            sent_to(&agent, host, &[("User-Agent", browser)]),
+            200,
+            "{host}"
+        );
+    }
+    // The target of a request counts like its Host.
+    let request = request_bytes(
+        "GET",
+        "http://rebound.example/v1/status",
+        &contract_headers(),
+        "",
+    );
+    let request = String::from_utf8(request).expect("text");
+    let request = request.replace("Connection:", "User-Agent: Mozilla/5.0\r\nConnection:");
+    let answer = exchange(agent.port, request.as_bytes()).expect("answered");
+    assert_eq!(answer.status, 403);
+}
+
+/// Sends the head of a deploy that asks before it sends its body, and reads the first bytes that come back.
+fn asks_first(agent: &Agent, headers: &[(&str, &str)], length: usize) -> (TcpStream, String) {
+    let length = length.to_string();
+    let asking = [("Expect", "100-continue"), ("Content-Length", &length)];
+    let request = request_bytes("POST", "/v1/deploy", &[headers, &asking].concat(), "");
+    let request = String::from_utf8(request).expect("text");
+    let request = request.replace("Content-Length: 0\r\n", "");
+    let mut stream = TcpStream::connect(("127.0.0.1", agent.port)).expect("connected");
+    stream
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .expect("set");
+    stream.write_all(request.as_bytes()).expect("sent");
+    let mut first = [0; 256];
+    let count = stream.read(&mut first).expect("answered");
+    (
+        stream,
+        String::from_utf8_lossy(&first[..count]).into_owned(),
+    )
+}
+
+#[test]
+fn nobody_is_told_to_send_a_body_before_access_was_checked() {
+    let (world, agent) = pinned();
+    let token = contract_headers();
+    let wrong = [token[0], ("CF-Access-Client-Secret", "wrong"), token[2]];
+    let page = [
+        token[0],
+        token[1],
+        token[2],
+        ("Origin", "http://page.example"),
+    ];
+    for (headers, code) in [
+        (&token[1..], "401"),
+        (&wrong[..], "403"),
+        (&page, "403"),
+        (&token[..2], "415"),
+    ] {
+        let (mut stream, first) = asks_first(&agent, headers, 1 << 20);
+        assert!(
+            first.starts_with(&format!("HTTP/1.1 {code} ")),
+            "{code}: {first}"
+        );
+        let mut rest = first;
+        stream
+            .read_to_string(&mut rest)
+            .expect("closed behind the answer");
+        assert!(
+            !rest.contains("100 Continue") && rest.contains("\"status\":\"error\""),
+            "{rest}"
+        );
+    }
+    crate::harness::until("each is recorded", Duration::from_secs(5), || {
+        world.events("rejected").len() == 4
+    });
+    let body = json!({ "image": world.image("1.0.0") }).to_string();
+    let (mut stream, first) = asks_first(&agent, &token, body.len());
+    assert_eq!(first, "HTTP/1.1 100 Continue\r\n\r\n");
+    stream.write_all(body.as_bytes()).expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("answered");
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert_eq!(agent.status()["running"], true);
 }
 
 #[test]

@@ -21,6 +21,13 @@ async fn a_rotated_key_is_fetched_by_the_first_request_that_needs_it() {
 }
 
 #[tokio::test]
+async fn the_key_set_is_asked_for_by_name_because_some_edges_refuse_the_nameless() {
+    // The server answers 403 to whoever does not say who asks.
+    let checks = Checks::ready(&[]).await;
+    checks.verdict(&good_token()).await.expect("the key came");
+}
+
+#[tokio::test]
 async fn a_flood_of_unknown_keys_causes_few_fetches() {
     let server = KeyServer::start(Reply::KeySet(key_set(&[("one", &KEY)]))).await;
     let policy = RefreshPolicy {

@@ -196,7 +196,14 @@ impl KeyServer {
 }
 
 async fn answer(mut stream: TcpStream, reply: Reply) -> std::io::Result<()> {
-    Wire::new(&mut stream).head().await?;
+    let asked = Wire::new(&mut stream).head().await?;
+    let named = |agent: &str| agent.starts_with("dreichor-deploy-agent/");
+    // As some edges do.
+    let agent = asked.as_ref().and_then(|head| head.header("User-Agent"));
+    let reply = match agent.is_some_and(named) {
+        true => reply,
+        false => Reply::Status(403, "who are you?"),
+    };
     let head =
         |status: u16, more: &str| format!("HTTP/1.1 {status} X\r\nconnection: close\r\n{more}\r\n");
     match reply {

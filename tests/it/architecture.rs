@@ -49,6 +49,8 @@ fn foreign_crates_stay_in_their_folders() {
     for (word, folders) in [
         ("bollard::", &["engine/"][..]),
         ("actix_web::", &["http/"]),
+        ("actix_http::", &["http/"]),
+        ("actix_service::", &["http/"]),
         (
             "actix::",
             &["actor.rs", "agent.rs", "serve.rs", "cli/serve.rs"],

@@ -18,8 +18,21 @@ fn the_installer_brings_upgrades_and_removes_program_and_unit_without_a_package(
     host.copy(built, "/srv/deploy-agent");
     let said = host.said(&format!("{INSTALL} install dev")).1;
     assert!(said.contains("refused: no program at"), "{said}");
+    // Both at once: the one waits for the other.
+    let installed = std::thread::scope(|scope| {
+        let install = |environment| {
+            let host = &host;
+            scope.spawn(move || host.ok(&format!("{INSTALL} install {environment} {PROGRAM}")))
+        };
+        ["dev", "prod"]
+            .map(install)
+            .map(|ends| ends.join().expect("it ends"))
+    });
+    let waited = installed
+        .iter()
+        .filter(|said| said.contains("+ waiting for another install"));
+    assert_eq!(waited.count(), 1, "{installed:?}");
     for environment in ["dev", "prod"] {
-        host.ok(&format!("{INSTALL} install {environment} {PROGRAM}"));
         assert_eq!(host.status(environment).code, 200);
     }
     an_upgrade_restarts_what_is_outdated_and_nothing_else(&host);
@@ -83,5 +96,9 @@ fn program_and_unit_go_with_the_last_environment(host: &Host) {
         "nothing of it is left"
     );
     host.ok("ls /opt/dreichor/*/deploy-agent/.env /opt/dreichor/*/deploy-agent/state/audit.jsonl");
-    assert_eq!(host.said("getent passwd | grep dreichor").0, 1);
+    assert_eq!(
+        host.ok("find /opt/dreichor -nouser"),
+        "",
+        "what stays has its owner"
+    );
 }

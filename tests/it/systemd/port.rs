@@ -36,6 +36,21 @@ fn the_port_is_held_through_restarts_and_an_upgrade_and_a_stopped_agent_stays_st
     a_crash_keeps_the_port_and_a_stop_closes_it(&host);
     another_port_is_named_at_the_start_and_by_check(&host);
     the_tunnel_of_an_environment_starts_with_its_credential_and_reaches_its_agent_alone(&host);
+    the_tunnels_end_with_the_package(&host);
+}
+
+fn the_tunnels_end_with_the_package(host: &Host) {
+    host.ok("systemctl start dreichor-tunnel@dev dreichor-tunnel@prod");
+    // An environment that is taken off has no tunnel either.
+    host.ok("dreichor-deploy-agent-setup uninstall dev");
+    let running = "systemctl list-units --no-legend --state active 'dreichor-*' | awk '{print $1}'";
+    assert_eq!(
+        host.ok(running),
+        "dreichor-deploy-agent-port@prod.service\ndreichor-deploy-agent@prod.service\n\
+         dreichor-tunnel@prod.service\ndreichor-deploy-agent@prod.socket"
+    );
+    host.ok("dpkg --remove dreichor-deploy-agent");
+    assert_eq!(host.ok(running), "");
 }
 
 fn no_request_fails_and_nobody_takes_the_port_through_restarts_and_an_upgrade(host: &Host) {

@@ -38,7 +38,7 @@ fn an_environment_is_taken_off_and_put_back(host: &Host) {
             .0,
         0
     );
-    assert_eq!(host.said("getent passwd dreichor-dev").0, 2);
+    the_state_has_the_owner_it_had(host);
     assert_eq!(host.property("prod", "MainPID"), prod, "prod runs on");
     assert_eq!(
         (kept(host), host.container("dev")),
@@ -69,7 +69,6 @@ fn the_package_is_purged_and_installed_again(host: &Host) {
         );
     }
     host.ok("dpkg --purge dreichor-deploy-agent");
-    assert_eq!(host.said("getent passwd | grep dreichor").0, 1);
     assert_eq!(
         host.said("ls /usr/bin/deploy-agent /usr/sbin/dreichor-deploy-agent-setup")
             .0,
@@ -89,8 +88,13 @@ fn the_package_is_purged_and_installed_again(host: &Host) {
         ["dev", "prod"].map(|environment| host.container(environment)),
         containers
     );
-    // Another user takes the number of the old one meanwhile.
+    let drop_ins = host.said("ls -d /etc/systemd/system/dreichor-*");
+    assert_eq!(drop_ins.0, 2, "{}", drop_ins.1);
+    // A user that is made now gets the next number that is free.
     host.ok("useradd --system somebody");
+    the_state_has_the_owner_it_had(host);
+    let taken_over = host.ok("find /opt/dreichor -user somebody -or -group somebody");
+    assert_eq!(taken_over, "");
     host.install_package(VERSION);
     for environment in ["dev", "prod"] {
         host.ok(&format!(
@@ -102,6 +106,14 @@ fn the_package_is_purged_and_installed_again(host: &Host) {
         ));
     }
     assert_eq!(kept(host), files);
+}
+
+/// And nothing belongs to a number that is nobody's yet.
+fn the_state_has_the_owner_it_had(host: &Host) {
+    let owner = "stat --format '%U:%G %a' /opt/dreichor/dev/deploy-agent/state";
+    assert_eq!(host.ok(owner), "dreichor-dev:dreichor-dev 700");
+    let nobodys = host.ok("find /opt/dreichor -nouser -or -nogroup");
+    assert_eq!(nobodys, "");
 }
 
 /// As the page tells it: through the running agent, which root and the agent's own user may ask.
