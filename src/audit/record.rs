@@ -22,6 +22,7 @@ use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
 use super::bounds;
+use super::doubt::Doubt;
 use super::event::{Event, Unfinished};
 use super::ledger::LedgerReference;
 
@@ -165,6 +166,14 @@ pub(crate) struct Line<'a> {
     pub(crate) ledger: Option<LedgerReference>,
     #[serde(default)]
     pub(crate) unfinished: Vec<Unfinished>,
+    #[serde(default)]
+    pub(super) new_trail: bool,
+    #[serde(borrow, default)]
+    pub(super) container_operation: Option<Text<'a>>,
+    #[serde(default)]
+    pub(super) through_seq: Option<u64>,
+    #[serde(default)]
+    pub(super) doubts: Vec<Doubt>,
 }
 
 /// Why a line holds no record of this format.

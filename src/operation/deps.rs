@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+use super::ledger_guard::LedgerGuard;
 use super::request::Request;
 use crate::audit::{Fingerprinter, Trail};
 use crate::domain::{Environment, HostPaths};
@@ -34,6 +35,8 @@ pub struct OperationDeps {
     pub docker_config: Option<PathBuf>,
     /// The audit trail.
     pub trail: Trail,
+    /// Whether the ledger of tags can be believed.
+    pub ledger: LedgerGuard,
     /// What was wrong with the trail when it was opened.
     pub trail_damage: Vec<String>,
     /// Keyed fingerprints of what must not be written down.

@@ -190,13 +190,14 @@ pub(super) fn predecessor_ended(operation: &Operation, old: &Observed, end: &End
         container_id: old.id.as_str().to_owned(),
         image: Some(old.image.clone()),
         image_id: Some(old.image_id.as_str().to_owned()),
+        foreign: old.operation.is_none(),
         exit_code: end.exit_code,
         oom_killed: end.oom_killed,
         killed_after_grace: end.killed_after_grace,
     })
 }
 
-/// The entry of the tag in the ledger: it ran under this digest.
+/// The entry of the tag in the ledger: it is bound to this digest.
 pub(super) fn tag_ran(operation: &Operation, image: &PulledImage) -> Event {
     Event::TagRan(TagRan {
         operation: operation.id.clone(),

@@ -86,6 +86,25 @@ pub fn tag_ran(operation: &str, reference: &str, image_id: &str) -> Event {
     })
 }
 
+/// An operator acknowledges everything up to this record.
+pub fn acknowledged(through_seq: u64, doubts: Vec<Doubt>) -> Event {
+    Event::LedgerAcknowledged(LedgerAcknowledged {
+        reason: "seen".to_owned(),
+        user: 0,
+        through_seq,
+        doubts,
+    })
+}
+
+/// The container is of an operation that the trail does not know.
+pub fn doubted(operation: &str) -> Event {
+    Event::LedgerDoubted(LedgerDoubted {
+        container_id: "c".repeat(64),
+        container_operation: operation.to_owned(),
+        image: "r:v1".to_owned(),
+    })
+}
+
 /// The records of a whole deploy of this reference.
 pub fn deploy(operation: &str, reference: &str) -> Vec<Event> {
     vec![
