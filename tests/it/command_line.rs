@@ -131,7 +131,7 @@ fn the_trail_of_a_deploy_is_shown_and_checked() {
     assert_eq!(checked.status.code(), Some(1), "{}", text(&checked.stdout));
 }
 
-fn checked(world: &World) -> (Option<i32>, String, String) {
+pub fn checked(world: &World) -> (Option<i32>, String, String) {
     let file = world.env_file();
     let output = run(&["check", "--env-file", &file.display().to_string()]);
     (
