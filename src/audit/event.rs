@@ -332,7 +332,13 @@ pub struct OperationEnded {
     pub container_id: Option<String>,
     /// From start to end, in milliseconds.
     pub duration_ms: u64,
-    /// How long no runtime ran, in milliseconds.
+    /// When the process of the container that gave way was gone, RFC 3339; none if none ran.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub down_since: Option<String>,
+    /// When the new one was started, RFC 3339; none if it did not hold: then the runtime is down until another one does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub up_since: Option<String>,
+    /// From the one to the other, in milliseconds. 0.1.0 also told it of a start that did not hold.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub downtime_ms: Option<u64>,
     /// Fingerprint of `runtime.env`.

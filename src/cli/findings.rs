@@ -11,7 +11,7 @@ use crate::credentials::{HELPER_DEADLINE, Lookup, RegistryCredentials};
 use crate::domain::Environment;
 use crate::engine::{Engine, EngineError};
 use crate::operation::{EnvFileFault, bind_source, env_file_is_guarded, not_apart, read_env_file};
-use crate::registry::try_the_way;
+use crate::registry::{Way, try_the_way};
 use crate::settings::{SIGNATURE_LIMIT, Settings};
 
 /// The most that fetching the key set may take.
@@ -173,10 +173,21 @@ async fn signatures(settings: &Settings, found: &mut Findings) {
         println!("signature key: {} in {}", key.id(), key.path().display());
     }
     let repository = &settings.runtime.repository;
-    let docker_config = settings.engine.docker_config.as_deref();
-    match try_the_way(docker_config, repository, SIGNATURE_LIMIT).await {
+    let way = Way {
+        docker_config: settings.engine.docker_config.as_deref(),
+        proxy: &settings.proxy,
+    };
+    match try_the_way(&way, repository, SIGNATURE_LIMIT).await {
         Ok(()) => println!("registry for signatures: {} answers", repository.host()),
-        Err(error) => found.problems.push(format!("SIGNATURE_POLICY {error}")),
+        Err(error) => {
+            let hint = match error.is_unreachable() {
+                true => "; a unit needs the drop-in network.conf for it",
+                false => "",
+            };
+            found
+                .problems
+                .push(format!("SIGNATURE_POLICY {error}{hint}"));
+        }
     }
 }
 

@@ -187,6 +187,7 @@ async fn start_agent(
         runtime: settings.runtime.clone(),
         limits: settings.operation.clone(),
         signatures: settings.signatures.clone(),
+        proxy: settings.proxy.clone(),
         host_paths: settings.host_paths.clone(),
         docker_config: settings.engine.docker_config.clone(),
         trail: trail.clone(),

@@ -14,7 +14,7 @@ use crate::domain::{Environment, HostPaths};
 use crate::engine::Engine;
 use crate::freeze::FreezeFile;
 use crate::runtime::{Activity, WatcherHandle};
-use crate::settings::{OperationSettings, RuntimeSettings};
+use crate::settings::{OperationSettings, ProxySettings, RuntimeSettings};
 use crate::signature::SignatureSettings;
 
 /// What every operation works with. There is one, made at the start.
@@ -29,6 +29,8 @@ pub struct OperationDeps {
     pub limits: OperationSettings,
     /// Whether images must be signed, and by which keys.
     pub signatures: SignatureSettings,
+    /// How the registry is reached when it is asked for them.
+    pub proxy: ProxySettings,
     /// What the binds must be apart from.
     pub host_paths: HostPaths,
     /// Directory of Docker's `config.json`.

@@ -118,7 +118,7 @@ impl EngineSettings {
 }
 
 /// A URL without the user and password in it; everything up to the last `@` of the authority is theirs.
-fn without_password(url: &str) -> String {
+pub(super) fn without_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.to_owned();
     };

@@ -41,6 +41,7 @@ mod by_digest;
 mod container_bounds;
 mod contract;
 mod disk;
+mod downtime;
 mod engine;
 mod engine_answers;
 mod failures;

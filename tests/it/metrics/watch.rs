@@ -106,6 +106,26 @@ fn each_failed_operation_is_told_once_and_again_when_the_command_failed() {
     end(last);
 }
 
+#[test]
+fn an_outage_that_no_operation_caused_is_told() {
+    let mut world = World::new(Kind::Fake);
+    world.set("START_CONFIRMATION_SECONDS", "0");
+    world.set("RUNTIME_RESTART_POLICY", "no");
+    let (_agent, _) = world.running_one();
+    let watch = watch(&world, &command(&world));
+    until("it has begun", Duration::from_secs(15), || {
+        world.path("told-of/told").exists()
+    });
+    world.act(&world.id(), "kill");
+    until("it is told", Duration::from_secs(30), || {
+        !kept(&world).is_empty()
+    });
+    let told = kept(&world);
+    assert_eq!(told[0]["kind"], "observed", "{told:?}");
+    assert_eq!(told[0]["down"], true, "{told:?}");
+    end(watch);
+}
+
 /// Runs an example with an event on its standard input.
 fn example(name: &str, directory: &Path, event: &str) -> std::process::Output {
     let mut child = Command::new(
