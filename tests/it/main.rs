@@ -9,6 +9,7 @@ mod access_settings;
 mod access_support;
 mod access_token;
 mod architecture;
+mod causes;
 mod clock;
 mod command_line;
 mod counters;
