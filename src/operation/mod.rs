@@ -43,4 +43,5 @@ pub use paths::{EnvFileFault, bind_source, env_file_is_guarded, not_apart, relat
 pub use perform::{not_started, perform};
 pub use preflight::read_env_file;
 pub use prune::{Unneeded, unneeded};
+pub use record::asked_by;
 pub use request::{Completed, Ended, Operation, Request, Turn};
