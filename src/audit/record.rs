@@ -154,6 +154,10 @@ pub(crate) struct Line<'a> {
     #[serde(default)]
     pub(crate) downtime_ms: Option<u64>,
     #[serde(default)]
+    pub(crate) stop_ms: Option<u64>,
+    #[serde(default)]
+    pub(crate) killed_after_grace: Option<bool>,
+    #[serde(default)]
     pub(crate) count: Option<u64>,
     #[serde(borrow, default)]
     pub(crate) reference: Option<Text<'a>>,

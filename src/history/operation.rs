@@ -26,6 +26,8 @@ pub(super) struct Entry {
     pub(super) duration_ms: Option<u64>,
     /// Of the outage that it ended, however many operations and observations lie in it.
     pub(super) downtime_ms: Option<u64>,
+    /// What the predecessor cost that did not end on SIGTERM.
+    pub(super) grace_ms: Option<u64>,
     /// No runtime runs after it.
     pub(super) down: bool,
     /// How many outages it ended.
@@ -161,6 +163,9 @@ impl Collector {
                 let entry = self.find(&record)?;
                 if record.event == "step_started" {
                     entry.step = owned(record.step.as_ref());
+                }
+                if record.killed_after_grace == Some(true) {
+                    entry.grace_ms = record.stop_ms;
                 }
                 if let Some(detail) = detail {
                     entry.add(&record.event, detail);
