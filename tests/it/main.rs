@@ -39,3 +39,4 @@ mod soak;
 mod supply_chain;
 mod systemd;
 mod trail;
+mod who;
