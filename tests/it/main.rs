@@ -40,3 +40,4 @@ mod soak;
 mod supply_chain;
 mod systemd;
 mod trail;
+mod who;
