@@ -98,10 +98,16 @@ pub enum RuntimeState {
     OldStopped,
     /// No container has the name.
     Nothing,
+    /// A container that neither was there before nor was made by this operation runs under the name.
+    StrangerRunning,
+    /// Such a container has the name and does not run.
+    StrangerStopped,
     /// The new container was created and never started.
     NewCreated,
     /// The new container started and ended.
     NewExited,
+    /// The new container is being removed, and not by this agent.
+    NewRemoving,
     /// The new container runs.
     NewRunning,
     /// The engine could not be asked.
@@ -235,6 +241,8 @@ pub struct PredecessorEnded {
     pub oom_killed: bool,
     /// It did not end within the grace and was killed.
     pub killed_after_grace: bool,
+    /// From SIGTERM to its end, in milliseconds: what the stop cost.
+    pub stop_ms: u64,
 }
 
 /// A tag is bound to this digest. Written when its deploy has passed every check and nothing has been touched yet, and
@@ -332,12 +340,21 @@ pub struct OperationEnded {
     pub container_id: Option<String>,
     /// From start to end, in milliseconds.
     pub duration_ms: u64,
-    /// How long no runtime ran, in milliseconds.
+    /// When the process of the container that gave way was gone, RFC 3339; none if none ran.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub down_since: Option<String>,
+    /// When the new one was started, RFC 3339; none if it did not hold: then the runtime is down until another one does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub up_since: Option<String>,
+    /// From the one to the other, in milliseconds. 0.1.0 also told it of a start that did not hold.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub downtime_ms: Option<u64>,
     /// Fingerprint of `runtime.env`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub runtime_env: Option<Fingerprint>,
+    /// Names of the variables that the process has from its image alone, sorted.
+    #[serde(serialize_with = "names", skip_serializing_if = "Vec::is_empty")]
+    pub image_variables: Vec<String>,
     /// Fingerprint of the container's settings.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub container_settings: Option<Fingerprint>,

@@ -61,7 +61,7 @@ pub(crate) use lines::LineReader;
 pub use lookup::doubts_of;
 pub use observation::{Cause, Observation, ObservationsSuppressed, RuntimeObserved};
 pub use options::{Opened, Quarantined, ROTATE_AT, TrailOptions};
-pub(crate) use record::{Line, NotARecord, Text, owned};
+pub(crate) use record::{Line, NotARecord, Text, owned, timestamp};
 pub use trail::{Pending, Trail};
 pub(crate) use verifier::Verifier;
 pub use verify::{Verdict, VerifyOptions, verify};

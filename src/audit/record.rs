@@ -54,7 +54,7 @@ pub(super) fn encode(
     let mut line = bounds::to_json(&Record {
         v: FORMAT,
         seq,
-        at: rfc3339(at),
+        at: timestamp(at),
         agent_version,
         prev,
         event,
@@ -64,7 +64,7 @@ pub(super) fn encode(
 }
 
 /// `at` as records show it.
-pub(super) fn rfc3339(at: OffsetDateTime) -> String {
+pub(crate) fn timestamp(at: OffsetDateTime) -> String {
     let utc = at.to_offset(time::UtcOffset::UTC);
     utc.format(AT)
         .unwrap_or_else(|_| "1970-01-01T00:00:00.000Z".to_owned())
@@ -143,6 +143,10 @@ pub(crate) struct Line<'a> {
     #[serde(default)]
     pub(crate) downtime_ms: Option<u64>,
     #[serde(default)]
+    pub(crate) stop_ms: Option<u64>,
+    #[serde(default)]
+    pub(crate) killed_after_grace: Option<bool>,
+    #[serde(default)]
     pub(crate) count: Option<u64>,
     #[serde(borrow, default)]
     pub(crate) reference: Option<Text<'a>>,
@@ -166,6 +170,26 @@ pub(crate) struct Line<'a> {
     pub(crate) ledger: Option<LedgerReference>,
     #[serde(default)]
     pub(crate) unfinished: Vec<Unfinished>,
+    #[serde(borrow, default)]
+    pub(crate) observed: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(crate) by: Option<Text<'a>>,
+    #[serde(default)]
+    pub(crate) up: bool,
+    #[serde(borrow, default)]
+    pub(crate) ended_at: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(crate) started_at: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(crate) down_since: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(crate) up_since: Option<Text<'a>>,
+    #[serde(default)]
+    pub(crate) exit_code: Option<i64>,
+    #[serde(default)]
+    pub(crate) oom_killed: bool,
+    #[serde(default)]
+    pub(crate) down_ms: Option<u64>,
     #[serde(default)]
     pub(super) new_trail: bool,
     #[serde(borrow, default)]

@@ -179,7 +179,7 @@ impl Writer {
         let Some(Suppressed { count, since }) = budget.take(now, at_once) else {
             return;
         };
-        let event = event(count, record::rfc3339(since));
+        let event = event(count, record::timestamp(since));
         if let Err(error) = self.chain.record(&[(OffsetDateTime::now_utc(), event)]) {
             log::warn!("{count} rejections or observations are counted and not recorded: {error}");
             budget.put_back(count, now);

@@ -2,15 +2,17 @@
 
 use std::time::{Duration, Instant};
 
+use time::OffsetDateTime;
+
 use super::deps::OperationDeps;
-use super::failure::{Failure, FailureKind, RuntimeState, Step, StepError};
+use super::failure::{Failure, FailureKind, Met, RuntimeState, Step, StepError};
 use super::request::{Completed, Operation};
 use crate::audit::{
     self, Event, Fingerprint, FreezeAsked, ImagePruned, OperationEnded, OperationStarted, Outcome,
     PredecessorEnded, SignatureRecord, StepEnded, StepStarted, TagRan,
 };
 use crate::clock;
-use crate::domain::RuntimeEnv;
+use crate::domain::{ProcessEnv, RuntimeEnv};
 use crate::engine::{
     ContainerId, ContainerSpec, Effect, EngineError, Observed, PulledImage, Removed, StoredImage,
 };
@@ -26,6 +28,10 @@ pub(super) struct Facts {
     runtime_env: Option<Fingerprint>,
     container_settings: Option<Fingerprint>,
     pulled: Option<(String, String)>,
+    /// Names of the variables that only the image gives.
+    image_variables: Vec<String>,
+    /// What it has to do with.
+    pub(super) met: Met,
     /// What is known of the image's signature.
     pub(super) signature: Option<SignatureRecord>,
     /// The container there is now, as far as the last inspect or act showed.
@@ -45,13 +51,15 @@ pub(super) struct End {
     pub(super) oom_killed: bool,
     /// It did not end within the grace.
     pub(super) killed_after_grace: bool,
+    /// From SIGTERM to its end; nothing if it did not run.
+    pub(super) took: Duration,
 }
 
 impl Facts {
     pub(super) fn prepared(
         &mut self,
         deps: &OperationDeps,
-        environment: RuntimeEnv,
+        environment: &RuntimeEnv,
         spec: &ContainerSpec,
     ) {
         let fingerprinter = &deps.fingerprinter;
@@ -59,11 +67,15 @@ impl Facts {
         let settings = spec.settings();
         let pairs = settings.iter().map(|(name, value)| (*name, value.as_str()));
         self.container_settings = Some(fingerprinter.of(pairs));
-        self.environment = Some(environment);
+        self.environment = Some(environment.clone());
     }
 
     pub(super) fn pulled(&mut self, image: &PulledImage) {
         self.pulled = Some((image.digest.clone(), image.id.as_str().to_owned()));
+        if let Some(environment) = &self.environment {
+            let process = ProcessEnv::new(&image.config.env, environment);
+            self.image_variables = process.names_of_image();
+        }
     }
 
     /// The old container's process is gone.
@@ -74,6 +86,7 @@ impl Facts {
 
     pub(super) fn created(&mut self, id: &ContainerId) {
         self.container = Some(id.clone());
+        self.met.new = Some(id.clone());
     }
 
     pub(super) fn started(&mut self) {
@@ -194,6 +207,7 @@ pub(super) fn predecessor_ended(operation: &Operation, old: &Observed, end: &End
         exit_code: end.exit_code,
         oom_killed: end.oom_killed,
         killed_after_grace: end.killed_after_grace,
+        stop_ms: millis(end.took),
     })
 }
 
@@ -220,17 +234,22 @@ pub(super) fn operation_ended(
         runtime_env,
         container_settings,
         pulled,
+        image_variables,
         signature,
         container,
+        met: _,
         state,
         down_since,
         up_at,
     } = facts.unwrap_or(&none);
     let (digest, image_id) = pulled.clone().unzip();
-    let downtime = down_since
-        .zip(*up_at)
-        .map(|(down, up)| up.saturating_duration_since(down));
     let known = failure.map_or(*state, |failure| Some(failure.state));
+    // A start that did not hold is none: the runtime is down until another one does.
+    let held = failure.is_none() || known == Some(RuntimeState::NewRunning);
+    let up_at = up_at.filter(|_| held);
+    let downtime = down_since
+        .zip(up_at)
+        .map(|(down, up)| up.saturating_duration_since(down));
     Event::OperationEnded(Box::new(OperationEnded {
         operation: operation.id.clone(),
         kind: operation.kind(),
@@ -245,8 +264,11 @@ pub(super) fn operation_ended(
         signature: signature.clone(),
         container_id: container.as_ref().map(|id| id.as_str().to_owned()),
         duration_ms: millis(operation.arrived.elapsed()),
+        down_since: down_since.map(at),
+        up_since: up_at.map(at),
         downtime_ms: downtime.map(millis),
         runtime_env: runtime_env.clone(),
+        image_variables: image_variables.clone(),
         container_settings: container_settings.clone(),
     }))
 }
@@ -269,6 +291,11 @@ fn outcome(failure: Option<&Failure>) -> Outcome {
             _ => Outcome::Failed,
         },
     }
+}
+
+/// A moment of this process as records show it.
+fn at(moment: Instant) -> String {
+    audit::timestamp(OffsetDateTime::now_utc() - moment.elapsed())
 }
 
 fn millis(duration: Duration) -> u64 {

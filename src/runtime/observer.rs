@@ -7,12 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use time::OffsetDateTime;
-use time::macros::format_description;
 use tokio::time::Instant;
 
 use super::changes::{Change, Evidence, Whereabouts, changes};
 use super::restarts::RestartLoop;
-use crate::audit::{Cause, Observation, RuntimeObserved};
+use crate::audit::{Cause, Observation, RuntimeObserved, timestamp};
 use crate::engine::{ContainerEvent, ContainerId, ContainerStatus, EventAction, Observed};
 
 /// The events of one act come within this of each other: a restart's stop and start, a forced removal's end and removal.
@@ -360,8 +359,6 @@ fn of_container(of: Option<&Observed>) -> RuntimeObserved {
 }
 
 fn rfc3339(nanos: i64) -> Option<String> {
-    let format =
-        format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
     let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(nanos)).ok()?;
-    at.format(format).ok()
+    Some(timestamp(at))
 }

@@ -9,6 +9,7 @@ mod access_settings;
 mod access_support;
 mod access_token;
 mod architecture;
+mod causes;
 mod clock;
 mod command_line;
 mod counters;
@@ -28,6 +29,7 @@ mod metrics;
 mod moving;
 mod old_host;
 mod oracle;
+mod package;
 mod pages;
 mod remote_engine;
 #[macro_use]

@@ -54,8 +54,11 @@ pub fn ended(operation: &str, outcome: Outcome) -> OperationEnded {
         signature: None,
         container_id: Some("e".repeat(64)),
         duration_ms: 2500,
+        down_since: None,
+        up_since: None,
         downtime_ms: Some(1200),
         runtime_env: None,
+        image_variables: Vec::new(),
         container_settings: None,
     }
 }
