@@ -146,6 +146,23 @@ pub struct Requester {
     /// `common_name` of a verified assertion.
     #[serde(serialize_with = "short::opt", skip_serializing_if = "Option::is_none")]
     pub common_name: Option<String>,
+    /// How the caller was proven. Empty: everything in here is only claimed. 0.1.0 did not tell.
+    pub proven: Vec<Proof>,
+    /// `User-Agent`, in which a pipeline may name its run and actor: always only claimed.
+    #[serde(serialize_with = "short::opt", skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<String>,
+}
+
+/// What proved a caller, and which field of [`Requester`] with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Proof {
+    /// Id and secret are those of a pinned token: `client_id`.
+    PinnedToken,
+    /// The assertion verified: `common_name`.
+    Assertion,
+    /// The kernel named the user at the other end of a local socket: `client_id`.
+    LocalUser,
 }
 
 /// An operation begins.

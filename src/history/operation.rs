@@ -73,11 +73,7 @@ impl Entry {
         }
         let image = || owned(line.image.as_ref());
         self.image = self.image.take().or_else(image);
-        let by = || {
-            let requester = line.requester.as_ref()?;
-            let who = requester.common_name.as_ref();
-            owned(who.or(requester.client_id.as_ref()))
-        };
+        let by = || line.requester.as_ref()?.shown();
         self.by = self.by.take().or_else(by);
     }
 

@@ -49,4 +49,5 @@ pub use ledger_guard::LedgerGuard;
 pub use paths::{EnvFileFault, relation_on_disk};
 pub use perform::{not_started, perform};
 pub use prune::{Unneeded, unneeded};
+pub use record::asked_by;
 pub use request::{Completed, Ended, Operation, Request, Turn};

@@ -7,9 +7,10 @@ use time::OffsetDateTime;
 use super::deps::OperationDeps;
 use super::failure::{Failure, FailureKind, Met, RuntimeState, Step, StepError};
 use super::request::{Completed, Operation};
+use crate::access::Requester;
 use crate::audit::{
     self, Event, Fingerprint, FreezeAsked, ImagePruned, OperationEnded, OperationStarted, Outcome,
-    PredecessorEnded, SignatureRecord, StepEnded, StepStarted, TagRan,
+    PredecessorEnded, Proof, SignatureRecord, StepEnded, StepStarted, TagRan,
 };
 use crate::clock;
 use crate::domain::{ProcessEnv, RuntimeEnv};
@@ -109,11 +110,11 @@ pub(super) fn operation_started(deps: &OperationDeps, operation: &Operation) -> 
     Event::OperationStarted(OperationStarted {
         operation: operation.id.clone(),
         kind: operation.kind(),
-        requester: audit::Requester {
-            client_id: requester.client_id.clone(),
-            cf_ray: operation.cf_ray.clone(),
-            common_name: requester.common_name.clone(),
-        },
+        requester: asked_by(
+            requester,
+            operation.cf_ray.clone(),
+            operation.user_agent.clone(),
+        ),
         image: operation.image().map(|image| image.as_str().to_owned()),
         environment_asked: asked.map(|asked| asked.as_str().to_owned()),
         environment: deps.environment.as_str().to_owned(),
@@ -124,6 +125,30 @@ pub(super) fn operation_started(deps: &OperationDeps, operation: &Operation) -> 
         queue_wait_ms: millis(operation.arrived.elapsed()),
         settings: Some(deps.settings_fingerprint.clone()),
     })
+}
+
+/// Who asked, with what proved it, as records have it.
+#[must_use]
+pub fn asked_by(
+    requester: &Requester,
+    cf_ray: Option<String>,
+    user_agent: Option<String>,
+) -> audit::Requester {
+    let proofs = [
+        (requester.pinned, Proof::PinnedToken),
+        (requester.common_name.is_some(), Proof::Assertion),
+        (requester.local, Proof::LocalUser),
+    ];
+    audit::Requester {
+        client_id: requester.client_id.clone(),
+        cf_ray,
+        common_name: requester.common_name.clone(),
+        proven: proofs
+            .into_iter()
+            .filter_map(|(proven, proof)| proven.then_some(proof))
+            .collect(),
+        user_agent,
+    }
 }
 
 /// The intent of a step.

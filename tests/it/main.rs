@@ -31,6 +31,7 @@ mod old_host;
 mod oracle;
 mod package;
 mod pages;
+mod podman;
 mod remote_engine;
 #[macro_use]
 mod scenarios;
@@ -39,3 +40,4 @@ mod soak;
 mod supply_chain;
 mod systemd;
 mod trail;
+mod who;
