@@ -74,6 +74,7 @@ impl Admitted<'_> {
                 .as_deref()
                 .map(|text| name(text.as_bytes())),
             pinned: self.pinned,
+            local: false,
         }
     }
 }
@@ -87,6 +88,8 @@ pub struct Requester {
     pub common_name: Option<String>,
     /// Id and secret matched a pinned token.
     pub pinned: bool,
+    /// The kernel named the user, as `client_id` says.
+    pub local: bool,
 }
 
 impl Requester {
@@ -96,6 +99,7 @@ impl Requester {
             client_id: Some(format!("local uid {uid}")),
             common_name: None,
             pinned: false,
+            local: true,
         }
     }
 

@@ -6,6 +6,7 @@ mod execution_plane;
 mod familiar;
 mod host_paths;
 mod image;
+mod process_env;
 mod redaction;
 mod runtime_env;
 
@@ -14,4 +15,5 @@ pub use environment::{Environment, UnknownEnvironment};
 pub use execution_plane::{AllowedPlanes, PlaneError};
 pub use host_paths::{HostPaths, NamedPath, Overlap, Protected, Relation};
 pub use image::{ImageError, ImageReference, Repository, RepositoryError, Tag};
+pub use process_env::ProcessEnv;
 pub use runtime_env::{RuntimeEnv, RuntimeEnvError};
