@@ -32,6 +32,7 @@ fn a_bare_host_becomes_dev_and_prod_that_never_touch_each_other() {
     a_check_sees_what_the_service_sees(&host);
     each_deploys_its_own(&host);
     the_commands_of_the_page_work(&host);
+    the_operator_is_told_of_what_failed(&host);
     neither_agent_sees_the_other_environment(&host);
     a_login_reaches_the_pull(&host);
     the_journal_tells_levels_and_operations(&host);
@@ -65,6 +66,42 @@ fn the_commands_of_the_page_work(host: &Host) {
     }
     assert!(run.len() >= 8, "{run:?}");
     assert_eq!(host.said("dreichor-operator").0, 64);
+}
+
+/// By a command of the operator's, and by the metrics file that any user may read.
+fn the_operator_is_told_of_what_failed(host: &Host) {
+    let (seen, told) = (
+        "/var/cache/dreichor-alert/dev/seen",
+        "/var/cache/dreichor-alert/dev/told",
+    );
+    let metrics = "/var/cache/dreichor-metrics/dev/dreichor-dev.prom";
+    host.ok("mkdir -p /etc/dreichor-deploy-agent");
+    host.write(
+        "/etc/dreichor-deploy-agent/alert",
+        &format!("#!/bin/sh\nexec cat >>{seen}\n"),
+    );
+    host.ok(
+        "chmod 755 /etc/dreichor-deploy-agent/alert && systemctl enable --now dreichor-alert@dev",
+    );
+    host.until("the alert unit has begun", 20, &format!("test -e {told}"));
+    let file = "/opt/dreichor/dev/deploy-agent/.env";
+    host.ok(&format!(
+        "echo METRICS_FILE={metrics} >>{file} && systemctl restart {}",
+        unit("dev")
+    ));
+    let failed = host.deploy("dev", "9.9.9");
+    assert_eq!(failed.code, 502, "{}", failed.body);
+    host.until(
+        "the operator's command was told",
+        20,
+        &format!("grep --quiet :9.9.9 {seen}"),
+    );
+    let count = r#"^dreichor_operations_total\{.*outcome="failed".*\} [1-9]"#;
+    let read = format!(
+        "setpriv --reuid nobody --clear-groups grep --quiet --extended-regexp '{count}' {metrics}"
+    );
+    host.until("the metrics count it", 20, &read);
+    host.ok("systemctl disable --now dreichor-alert@dev");
 }
 
 fn the_package_starts_nothing(host: &Host) {
