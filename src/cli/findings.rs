@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::container_lock::{LockHolder, lock_holder};
 use crate::audit::{Occupancy, TrailError, examine};
 use crate::credentials::{HELPER_DEADLINE, Lookup, RegistryCredentials};
+use crate::domain::{RuntimeEnv, shown_name};
 use crate::engine::{Engine, EngineError};
 use crate::operation::{EnvFileFault, bind_source, env_file_is_guarded, not_apart, read_env_file};
 use crate::registry::try_the_way;
@@ -36,7 +37,8 @@ impl Findings {
 /// Inspects what a deploy would need, one part after the other, and prints what is there.
 pub(super) async fn inspect(settings: &Settings) -> Findings {
     let mut found = Findings::default();
-    found.take(runtime_env(settings).await);
+    let environment = read_env_file(&settings.runtime.env_file).await;
+    found.take(runtime_env(settings, &environment));
     let runtime = &settings.runtime;
     guarded(&runtime.env_file, &mut found).await;
     for bind in &settings.host_paths.binds {
@@ -63,12 +65,23 @@ pub(super) async fn inspect(settings: &Settings) -> Findings {
     let holder = lock_holder(&settings.runtime.container_name);
     found.take(container_lock(settings, running, holder));
     found.take(port(settings, running, holder));
+    // An engine's words may quote what a container was given.
+    if let Ok(environment) = &environment {
+        let texts = found.problems.iter_mut().chain(&mut found.notes);
+        texts.for_each(|text| *text = environment.redact(text));
+    }
     found
 }
 
-async fn runtime_env(settings: &Settings) -> Result<(), String> {
-    let environment = read_env_file(&settings.runtime.env_file).await?;
-    let names: Vec<&str> = environment.iter().map(|(name, _)| name).collect();
+fn runtime_env(
+    settings: &Settings,
+    environment: &Result<RuntimeEnv, String>,
+) -> Result<(), String> {
+    let environment = environment.as_ref().map_err(Clone::clone)?;
+    let names: Vec<&str> = environment
+        .iter()
+        .map(|(name, _)| shown_name(name))
+        .collect();
     println!("runtime.env names {}", names.join(", "));
     if environment.get("DATABASE_URL").is_none_or(str::is_empty) {
         let path = settings.runtime.env_file.display();

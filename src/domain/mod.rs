@@ -14,4 +14,5 @@ pub use environment::{Environment, UnknownEnvironment};
 pub use execution_plane::{AllowedPlanes, PlaneError};
 pub use host_paths::{HostPaths, NamedPath, Overlap, Protected, Relation};
 pub use image::{ImageError, ImageReference, Repository, RepositoryError, Tag};
+pub use redaction::{blank_secrets, blank_secrets_but_ids, blank_values, shown_name, whole_words};
 pub use runtime_env::{RuntimeEnv, RuntimeEnvError};

@@ -18,8 +18,9 @@ use super::body;
 use super::browser::from_browser;
 use super::error::ApiError;
 use super::state::AppState;
-use crate::access::{self, Denied, Header, Presented, Requester, printable};
+use crate::access::{self, Denied, Header, Presented, Requester, printable, shown_client_id};
 use crate::audit::Rejection;
+use crate::domain::blank_secrets;
 
 // Parsed once: a lookup by text would parse and copy the name for every request.
 static CLIENT_ID: HeaderName = HeaderName::from_static("cf-access-client-id");
@@ -167,11 +168,11 @@ pub(super) fn record(state: &AppState, head: &RequestHead, error: &ApiError) {
         http: error.status_code().as_u16(),
         request: format!(
             "{method} {}",
-            printable(head.uri.path().as_bytes(), RECORDED_LIMIT)
+            blank_secrets(&printable(head.uri.path().as_bytes(), RECORDED_LIMIT))
         ),
         reason,
         requester: crate::audit::Requester {
-            client_id: header_text(headers, &CLIENT_ID),
+            client_id: header_text(headers, &CLIENT_ID).map(|id| shown_client_id(&id).to_owned()),
             cf_ray: cf_ray(headers),
             common_name: None,
         },
