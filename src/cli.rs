@@ -1,5 +1,6 @@
 //! The command line: one file a command, each with its arguments and its `run`.
 
+mod acknowledge;
 mod apart;
 mod check;
 mod container_lock;
@@ -24,6 +25,7 @@ mod verify;
 use clap::{Parser, Subcommand};
 
 use crate::exit::Exit;
+use acknowledge::AcknowledgeArguments;
 use check::CheckArguments;
 use freeze::FreezeArguments;
 use history::HistoryArguments;
@@ -53,6 +55,8 @@ enum Command {
     History(HistoryArguments),
     /// Check the audit trail's chain
     Verify(VerifyArguments),
+    /// Let deploys go on although the ledger of tags may not know every tag; recorded with the reason and the user
+    Acknowledge(AcknowledgeArguments),
     /// Tell what runs, since when, and how the last operation ended
     Status(StatusArguments),
     /// Fetch an image ahead of a deploy, by the deploy's own rules; the runtime is not touched
@@ -76,6 +80,7 @@ impl Cli {
             Command::Check(arguments) => check::run(&arguments),
             Command::History(arguments) => history::run(arguments),
             Command::Verify(arguments) => verify::run(arguments),
+            Command::Acknowledge(arguments) => acknowledge::run(&arguments),
             Command::Status(arguments) => status::run(&arguments),
             Command::Pull(arguments) => pull::run(&arguments),
             Command::Prune(arguments) => prune::run(&arguments),

@@ -148,6 +148,12 @@ impl Overview {
         }
     }
 
+    /// `off`, `warn` or `enforce`, without the keys.
+    #[must_use]
+    pub fn signature_policy(&self) -> &str {
+        self.signatures.split(',').next().unwrap_or_default()
+    }
+
     /// One line: `1.0.1 up since 2026-01-31T18:00:00Z; deploy 1.0.1 succeeded at …`.
     #[must_use]
     pub fn line(&self) -> String {
@@ -175,10 +181,10 @@ impl Overview {
             Some(_) => "; frozen".to_owned(),
             None => String::new(),
         };
-        // Without the keys; and what is not asked for takes no place.
-        let signed = match self.signatures.split(',').next() {
-            None | Some("" | "off") => String::new(),
-            Some(policy) => format!("; signatures: {policy}"),
+        let signed = match self.signature_policy() {
+            // What is not asked for takes no place.
+            "" | "off" => String::new(),
+            policy => format!("; signatures: {policy}"),
         };
         format!("{is}; {last}{frozen}{signed}")
     }

@@ -9,7 +9,7 @@ use listenfd::ListenFd;
 use sd_notify::NotifyState;
 use tokio::sync::watch;
 
-use crate::runtime::Activity;
+use crate::runtime::{Activity, Conditions};
 
 /// STATUS lines are sent this often at most: a pull reports many times a second.
 const STATUS_INTERVAL: Duration = Duration::from_secs(1);
@@ -92,10 +92,11 @@ pub async fn stopping() -> ! {
 }
 
 /// Keeps `systemctl status` up to date until the activity's writer is gone: what is being done, or, when nothing is, what
-/// `at_rest` says; and the pull that runs beside it.
+/// `at_rest` says; the pull that runs beside it; and what is wrong.
 pub async fn report(
     mut activity: watch::Receiver<Activity>,
     mut pulling: watch::Receiver<Activity>,
+    mut conditions: watch::Receiver<Conditions>,
     at_rest: impl Fn() -> String,
 ) {
     let mut told = String::new();
@@ -106,10 +107,11 @@ pub async fn report(
                 Some(_) => activity.to_string(),
                 None => at_rest(),
             };
-            match pulling.operation {
-                Some(_) => format!("{now}; {}", *pulling),
-                None => now,
-            }
+            let pulling = pulling.operation.as_ref().map(|_| pulling.to_string());
+            let wrong = Some(conditions.borrow_and_update().to_string());
+            let wrong = wrong.filter(|wrong| !wrong.is_empty());
+            let parts = [Some(now), pulling, wrong].into_iter().flatten();
+            parts.collect::<Vec<_>>().join("; ")
         };
         if line != told {
             notify(&[NotifyState::Status(&line)]);
@@ -119,6 +121,7 @@ pub async fn report(
         tokio::select! {
             changed = activity.changed() => if changed.is_err() { return },
             changed = pulling.changed() => if changed.is_err() { return },
+            changed = conditions.changed() => if changed.is_err() { return },
             // What runs changes by itself too.
             () = tokio::time::sleep(REST_INTERVAL) => {}
         }

@@ -175,6 +175,7 @@ impl Chain {
             after_file: after.clone(),
             after_seq: self.state.newest.seq,
             ledger,
+            doubts: self.state.doubts.get(),
             unfinished: self.state.unfinished.clone(),
         });
         let line = self.encode(&self.state.newest, OffsetDateTime::now_utc(), &event)?;

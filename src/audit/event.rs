@@ -6,7 +6,9 @@
 use serde::Serialize;
 
 use super::bounds::{long, name, names, short};
+use super::doubt::{Doubt, LedgerAcknowledged, LedgerDoubted};
 use super::ledger::LedgerReference;
+use super::observation::{ObservationsSuppressed, RuntimeObserved};
 
 /// One event, as `audit.jsonl` shows it. `record` documents every field.
 #[derive(Debug, Clone, Serialize)]
@@ -24,16 +26,24 @@ pub enum Event {
     StepEnded(StepEnded),
     /// How the container that is about to be removed came to its end.
     PredecessorEnded(PredecessorEnded),
-    /// A tag ran under this digest: an entry of the ledger of immutable tags.
+    /// A tag is bound to this digest: an entry of the ledger of immutable tags.
     TagRan(TagRan),
     /// An operation ended, one way or another.
     OperationEnded(Box<OperationEnded>),
     /// An operation that an earlier life of the agent left without an outcome is closed.
     OperationInterrupted(OperationInterrupted),
+    /// The runtime container is of an operation that the trail does not know.
+    LedgerDoubted(LedgerDoubted),
+    /// An operator has acknowledged what is doubted of the ledger.
+    LedgerAcknowledged(LedgerAcknowledged),
     /// A rejected request. Hand these to `Trail::rejected`, which bounds them.
     Rejected(Rejection),
     /// Rejected requests that were only counted.
     RejectionsSuppressed(RejectionsSuppressed),
+    /// Something was seen of the container that no operation did. Hand these to `Trail::observed`, which bounds them.
+    RuntimeObserved(Box<RuntimeObserved>),
+    /// Observations that were only counted.
+    ObservationsSuppressed(ObservationsSuppressed),
     /// An image was removed from the host.
     ImagePruned(ImagePruned),
     /// Bytes after the last whole record were moved to a file of their own.
@@ -105,6 +115,9 @@ pub struct AgentStarted {
     pub environment: String,
     /// Process id.
     pub pid: u32,
+    /// There was no trail in the state directory: what ran before is not known.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub new_trail: bool,
 }
 
 /// The agent ends in order.
@@ -212,6 +225,9 @@ pub struct PredecessorEnded {
     /// Id of its image.
     #[serde(serialize_with = "short::opt", skip_serializing_if = "Option::is_none")]
     pub image_id: Option<String>,
+    /// This agent did not make it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub foreign: bool,
     /// Exit code, when the engine knows one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i64>,
@@ -221,7 +237,8 @@ pub struct PredecessorEnded {
     pub killed_after_grace: bool,
 }
 
-/// A tag ran under this digest.
+/// A tag is bound to this digest. Written when its deploy has passed every check and nothing has been touched yet, and
+/// for a container that an interrupted deploy has started; 0.1.0 wrote it after the start.
 #[derive(Debug, Clone, Serialize)]
 pub struct TagRan {
     /// Operation id.
@@ -315,7 +332,13 @@ pub struct OperationEnded {
     pub container_id: Option<String>,
     /// From start to end, in milliseconds.
     pub duration_ms: u64,
-    /// How long no runtime ran, in milliseconds.
+    /// When the process of the container that gave way was gone, RFC 3339; none if none ran.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub down_since: Option<String>,
+    /// When the new one was started, RFC 3339; none if it did not hold: then the runtime is down until another one does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub up_since: Option<String>,
+    /// From the one to the other, in milliseconds. 0.1.0 also told it of a start that did not hold.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub downtime_ms: Option<u64>,
     /// Fingerprint of `runtime.env`.
@@ -422,6 +445,9 @@ pub struct TrailContinued {
     pub after_seq: u64,
     /// The ledger of tags as it stood.
     pub ledger: LedgerReference,
+    /// What was doubted of the ledger and not acknowledged.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub doubts: Vec<Doubt>,
     /// Operations that were under way.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unfinished: Vec<Unfinished>,

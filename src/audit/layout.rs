@@ -18,6 +18,8 @@ pub(super) const LOCK: &str = "lock";
 pub(super) const STAMP: &str = "environment";
 /// `SEQ:HASH` of a durable record, so that a tail that was cut off shows.
 pub(super) const HEAD: &str = "audit.head";
+/// What an operator has acknowledged, until it is recorded.
+pub(super) const ACKNOWLEDGEMENT: &str = "acknowledgement.json";
 /// The key of the fingerprints.
 pub(super) const KEY: &str = "fingerprint.key";
 

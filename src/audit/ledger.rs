@@ -12,7 +12,7 @@ use super::{files, regular};
 /// Some hundred thousand tags; what is larger was not written by an agent.
 const LARGEST: u64 = 64 * 1024 * 1024;
 
-/// Under which identity a tag first ran.
+/// To which identity a tag is bound: the first that was deployed under it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerEntry {
     /// Digest of the manifest in the registry, where it was known.
@@ -81,6 +81,11 @@ impl LedgerEntry {
 impl Ledger {
     pub(super) fn get(&self, reference: &str) -> Option<&LedgerEntry> {
         self.0.get(reference)
+    }
+
+    /// Whether `operation` bound a tag first.
+    pub(super) fn names_operation(&self, operation: &str) -> bool {
+        self.0.values().any(|entry| entry.operation == operation)
     }
 
     pub(super) fn len(&self) -> usize {

@@ -4,16 +4,22 @@
 //!
 //! | | |
 //! |---|---|
-//! | format | `bounds`, `hash`, `anchor`, `event` what can be said, `record` a line of it |
+//! | format | `bounds`, `hash`, `anchor`, `doubt` of the ledger, `observation` of the container, `event` what can be said, `record` a line of it |
 //! | files | `layout` names, `regular` and `lines` how any of them is read, `files`, `directory` whose it is, `head`, `log_file` the file that grows, `quarantine` |
 //! | tags | `ledger` of immutable tags, `fingerprint` |
-//! | check | `last` how operations ended, `verifier` the rules of the chain, `sidecars`, `state`, `recovery` at a start, `verify` for people |
+//! | operator | `acknowledgement` of a ledger that may not know every tag |
+//! | check | `last` how operations ended, `verifier` the rules of the chain, `sidecars`, `doubts`, `state`, `recovery` at a start, `verify` for people, `lookup` for the agent |
+//! | write | `options`, `chain`, `budget`, `writer` the one thread, `trail` the handle |
 //! | write | `options`, `chain`, `rejections`, `writer` the one thread, `trail` the handle |
 
+mod acknowledgement;
 mod anchor;
 mod bounds;
+mod budget;
 mod chain;
 mod directory;
+mod doubt;
+mod doubts;
 mod error;
 mod event;
 mod files;
@@ -25,12 +31,13 @@ mod layout;
 mod ledger;
 mod lines;
 mod log_file;
+mod lookup;
+mod observation;
 mod options;
 mod quarantine;
 mod record;
 mod recovery;
 mod regular;
-mod rejections;
 mod sidecars;
 mod state;
 mod trail;
@@ -38,9 +45,11 @@ mod verifier;
 mod verify;
 mod writer;
 
+pub use acknowledgement::Acknowledgement;
 pub use anchor::Anchor;
 pub(crate) use bounds::{obeyed_by_terminals, to_json};
 pub use directory::{Occupancy, examine};
+pub use doubt::{Doubt, DoubtKind, LedgerAcknowledged, LedgerDoubted};
 pub use error::TrailError;
 pub use event::*;
 pub(crate) use files::{read_own, remove, replace};
@@ -49,8 +58,10 @@ pub use last::{Counts, KINDS, LastOperation, LastOperations, OUTCOMES};
 pub(crate) use layout::{NEWEST, TrailFile, TrailFiles, is_at};
 pub use ledger::{LastRun, LedgerEntry, LedgerReference};
 pub(crate) use lines::LineReader;
+pub use lookup::doubts_of;
+pub use observation::{Cause, Observation, ObservationsSuppressed, RuntimeObserved};
 pub use options::{Opened, Quarantined, ROTATE_AT, TrailOptions};
-pub(crate) use record::{Line, NotARecord, Text, owned};
+pub(crate) use record::{Line, NotARecord, Text, owned, timestamp};
 pub use trail::{Pending, Trail};
 pub(crate) use verifier::Verifier;
 pub use verify::{Verdict, VerifyOptions, verify};

@@ -22,6 +22,7 @@ use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
 use super::bounds;
+use super::doubt::Doubt;
 use super::event::{Event, Unfinished};
 use super::ledger::LedgerReference;
 
@@ -53,7 +54,7 @@ pub(super) fn encode(
     let mut line = bounds::to_json(&Record {
         v: FORMAT,
         seq,
-        at: rfc3339(at),
+        at: timestamp(at),
         agent_version,
         prev,
         event,
@@ -63,7 +64,7 @@ pub(super) fn encode(
 }
 
 /// `at` as records show it.
-pub(super) fn rfc3339(at: OffsetDateTime) -> String {
+pub(crate) fn timestamp(at: OffsetDateTime) -> String {
     let utc = at.to_offset(time::UtcOffset::UTC);
     utc.format(AT)
         .unwrap_or_else(|_| "1970-01-01T00:00:00.000Z".to_owned())
@@ -165,6 +166,34 @@ pub(crate) struct Line<'a> {
     pub(crate) ledger: Option<LedgerReference>,
     #[serde(default)]
     pub(crate) unfinished: Vec<Unfinished>,
+    #[serde(borrow, default)]
+    pub(crate) observed: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(crate) by: Option<Text<'a>>,
+    #[serde(default)]
+    pub(crate) up: bool,
+    #[serde(borrow, default)]
+    pub(crate) ended_at: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(crate) started_at: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(crate) down_since: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(crate) up_since: Option<Text<'a>>,
+    #[serde(default)]
+    pub(crate) exit_code: Option<i64>,
+    #[serde(default)]
+    pub(crate) oom_killed: bool,
+    #[serde(default)]
+    pub(crate) down_ms: Option<u64>,
+    #[serde(default)]
+    pub(super) new_trail: bool,
+    #[serde(borrow, default)]
+    pub(super) container_operation: Option<Text<'a>>,
+    #[serde(default)]
+    pub(super) through_seq: Option<u64>,
+    #[serde(default)]
+    pub(super) doubts: Vec<Doubt>,
 }
 
 /// Why a line holds no record of this format.

@@ -3,6 +3,7 @@
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use super::anchor::Anchor;
+use super::doubts::SharedDoubts;
 use super::event::Unfinished;
 use super::last::SharedLast;
 use super::ledger::{LastRun, Ledger, LedgerEntry};
@@ -50,6 +51,8 @@ pub(super) fn learn(ledger: &mut Ledger, line: &Line<'_>) {
 pub(super) struct State {
     pub(super) newest: Anchor,
     pub(super) ledger: SharedLedger,
+    /// Why the ledger may not know every tag.
+    pub(super) doubts: SharedDoubts,
     pub(super) last: SharedLast,
     /// Oldest first.
     pub(super) unfinished: Vec<Unfinished>,
@@ -60,6 +63,7 @@ impl State {
         Self {
             newest: Anchor::before_the_first(),
             ledger: SharedLedger::default(),
+            doubts: SharedDoubts::default(),
             last: SharedLast::default(),
             unfinished: Vec::new(),
         }
@@ -83,7 +87,7 @@ impl State {
                     .retain(|one| Some(one.operation.as_str()) != ended);
             }
             "tag_ran" => self.ledger.learn(line),
-            _ => {}
+            _ => self.doubts.apply(line),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::future::Future;
 use std::io;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
@@ -14,22 +15,26 @@ use time::OffsetDateTime;
 use tokio::sync::oneshot;
 
 use super::anchor::Anchor;
-use super::chain::{Chain, Entry};
+use super::budget::{self, Budget};
+use super::chain::{Chain, Entry, Found};
 use super::directory;
+use super::doubt::Doubt;
+use super::doubts::SharedDoubts;
 use super::error::TrailError;
-use super::event::{AgentStarted, Event, Rejection, TornLineKeptAside, TrailDamaged};
+use super::event::{AgentStarted, Event, Rejection, TrailDamaged};
 use super::head::SharedHead;
 use super::last::{LastOperations, SharedLast};
 use super::ledger::LedgerEntry;
+use super::lookup;
+use super::observation::RuntimeObserved;
 use super::options::{Opened, Quarantined, TrailOptions};
-use super::rejections::Rejections;
 use super::state::SharedLedger;
 use super::writer::{Message, Writer};
 
 /// More records than this wait only when the disk does not answer.
 const MAX_QUEUED: usize = 1024;
-/// Rejections leave the other half of the queue to operations.
-const MAX_QUEUED_FOR_REJECTIONS: usize = MAX_QUEUED / 2;
+/// Rejections and observations leave the other half of the queue to operations.
+const MAX_QUEUED_OF_BOUNDED: usize = MAX_QUEUED / 2;
 
 /// The trail. Cheap to clone; one thread behind all clones writes.
 #[derive(Debug, Clone)]
@@ -43,8 +48,11 @@ struct Shared {
     queue: Option<mpsc::Sender<Message>>,
     writer: Option<JoinHandle<()>>,
     waiting: Arc<AtomicUsize>,
-    rejections: Arc<Rejections>,
+    rejections: Arc<Budget>,
+    observations: Arc<Budget>,
     ledger: SharedLedger,
+    doubts: SharedDoubts,
+    directory: PathBuf,
     last: SharedLast,
     head: SharedHead,
 }
@@ -66,29 +74,35 @@ impl Trail {
                 bytes: torn.bytes,
             }),
             unfinished: chain.state().unfinished.clone(),
-            problems: [found.told, found.problems.clone()].concat(),
+            problems: [&found.told[..], &found.problems[..]].concat(),
             ledger_tags: chain.state().ledger.read().len(),
             seq: 0,
         };
-        chain.record(&first_records(&options, found.torn, found.problems))?;
+        // A start before this one may have got no further than the names.
+        let new_trail = chain.state().newest.seq == 0 && found.problems.is_empty();
+        chain.record(&first_records(&options, new_trail, found))?;
         chain.note_head()?;
         opened.seq = chain.state().newest.seq;
-        let trail = Self::start(chain, lock)
+        let trail = Self::start(chain, lock, directory.clone())
             .map_err(|error| TrailError::io("start a writer for", directory, &error))?;
         Ok((trail, opened))
     }
 
-    fn start(chain: Chain, lock: File) -> io::Result<Self> {
+    fn start(chain: Chain, lock: File, directory: PathBuf) -> io::Result<Self> {
         let (queue, messages) = mpsc::channel();
         let waiting = Arc::new(AtomicUsize::new(0));
-        let rejections = Arc::new(Rejections::new(Instant::now()));
+        let now = Instant::now();
+        let rejections = Arc::new(Budget::new(budget::REJECTIONS, now));
+        let observations = Arc::new(Budget::new(budget::OBSERVATIONS, now));
         let ledger = chain.state().ledger.clone();
+        let doubts = chain.state().doubts.clone();
         let last = chain.state().last.clone();
         let head = chain.head().clone();
         let writer = Writer {
             queue: messages,
             waiting: Arc::clone(&waiting),
             rejections: Arc::clone(&rejections),
+            observations: Arc::clone(&observations),
             chain,
             lock,
         };
@@ -101,7 +115,10 @@ impl Trail {
                 writer: Some(writer),
                 waiting,
                 rejections,
+                observations,
                 ledger,
+                doubts,
+                directory,
                 last,
                 head,
             }),
@@ -150,22 +167,50 @@ impl Trail {
     /// Records that a request was rejected, if the budget for that allows; else counts it.
     /// Never waits, never fails.
     pub fn rejected(&self, rejection: Rejection) {
+        self.bounded(Event::Rejected(rejection), &self.shared.rejections);
+    }
+
+    /// Records what was seen of the runtime container, if the budget for that allows; else counts it.
+    /// Never waits, never fails.
+    pub fn observed(&self, observed: RuntimeObserved) {
+        let event = Event::RuntimeObserved(Box::new(observed));
+        self.bounded(event, &self.shared.observations);
+    }
+
+    fn bounded(&self, event: Event, budget: &Arc<Budget>) {
         let now = Instant::now();
         let shared = &self.shared;
-        if shared.waiting.load(Ordering::Relaxed) >= MAX_QUEUED_FOR_REJECTIONS {
-            shared.rejections.suppress(now);
-        } else if shared.rejections.admit(now) {
+        if shared.waiting.load(Ordering::Relaxed) >= MAX_QUEUED_OF_BOUNDED {
+            budget.suppress(now);
+        } else if budget.admit(now) {
             shared.waiting.fetch_add(1, Ordering::Relaxed);
-            shared.send(Message::Rejected {
+            shared.send(Message::Bounded {
                 at: OffsetDateTime::now_utc(),
-                rejection: Box::new(rejection),
+                event: Box::new(event),
+                budget: Arc::clone(budget),
             });
         }
     }
 
-    /// Under which identity `reference` (`repository:tag`) first ran, if ever.
+    /// To which identity `reference` (`repository:tag`) is bound, if it was ever deployed.
     pub fn ledger_lookup(&self, reference: &str) -> Option<LedgerEntry> {
         self.shared.ledger.read().get(reference).cloned()
+    }
+
+    /// Why the ledger may not know every tag, oldest first; empty when nothing is doubted, or all of it is acknowledged.
+    #[must_use]
+    pub fn doubts(&self) -> Vec<Doubt> {
+        self.shared.doubts.get()
+    }
+
+    /// Whether this trail has begun `operation`, or an operator has acknowledged that it has not. Blocks: a trail that
+    /// does not know it is read as a whole.
+    ///
+    /// # Errors
+    /// The trail cannot be read.
+    pub fn knows_operation(&self, operation: &str) -> io::Result<bool> {
+        let named = self.shared.ledger.read().names_operation(operation);
+        Ok(named || lookup::knows_operation(&self.shared.directory, operation)?)
     }
 
     /// How the last operations on the runtime ended, as far back as the newest file of the trail goes.
@@ -209,19 +254,16 @@ impl Drop for Shared {
     }
 }
 
-fn first_records(
-    options: &TrailOptions,
-    torn: Vec<TornLineKeptAside>,
-    problems: Vec<String>,
-) -> Vec<Entry> {
+fn first_records(options: &TrailOptions, new_trail: bool, found: Found) -> Vec<Entry> {
     let started = Event::AgentStarted(AgentStarted {
         environment: options.environment.clone(),
         pid: std::process::id(),
+        new_trail,
     });
     let damaged = |problem| Event::TrailDamaged(TrailDamaged { problem });
     std::iter::once(started)
-        .chain(torn.into_iter().map(Event::TornLineKeptAside))
-        .chain(problems.into_iter().map(damaged))
+        .chain(found.torn.into_iter().map(Event::TornLineKeptAside))
+        .chain(found.problems.into_iter().map(damaged))
         .map(|event| (OffsetDateTime::now_utc(), event))
         .collect()
 }

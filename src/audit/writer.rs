@@ -10,10 +10,12 @@ use time::OffsetDateTime;
 use tokio::sync::oneshot;
 
 use super::anchor::Anchor;
+use super::budget::{Budget, REPORT_INTERVAL, Suppressed};
 use super::chain::{Chain, Entry};
 use super::error::TrailError;
-use super::event::{Event, Rejection};
-use super::rejections::{REPORT_INTERVAL, Rejections};
+use super::event::{Event, RejectionsSuppressed};
+use super::observation::ObservationsSuppressed;
+use super::record;
 
 /// So many records at most share one write and one fdatasync.
 const MAX_BATCH: usize = 256;
@@ -28,9 +30,11 @@ pub(super) enum Message {
         event: Box<Event>,
         answer: Answer<Anchor>,
     },
-    Rejected {
+    /// A record that is counted where it finds no room.
+    Bounded {
         at: OffsetDateTime,
-        rejection: Box<Rejection>,
+        event: Box<Event>,
+        budget: Arc<Budget>,
     },
     Probe(Answer<()>),
     Close(oneshot::Sender<()>),
@@ -40,13 +44,20 @@ pub(super) struct Writer {
     pub(super) queue: Receiver<Message>,
     /// How many records wait, shared with whoever queues.
     pub(super) waiting: Arc<AtomicUsize>,
-    pub(super) rejections: Arc<Rejections>,
+    pub(super) rejections: Arc<Budget>,
+    pub(super) observations: Arc<Budget>,
     pub(super) chain: Chain,
     pub(super) lock: File,
 }
 
 /// A record to be written, and whoever waits for it.
-type Waiting = (Entry, Option<Answer<Anchor>>);
+type Waiting = (Entry, Waiter);
+
+enum Waiter {
+    Answer(Answer<Anchor>),
+    /// Nobody: what cannot be written is counted.
+    Budget(Arc<Budget>),
+}
 
 impl Writer {
     /// Writes until it is told to close or nobody holds the trail any more.
@@ -84,13 +95,15 @@ impl Writer {
         let mut next = Some(message);
         while let Some(message) = next.take() {
             match message {
-                Message::Record { at, event, answer } => batch.push(((at, *event), Some(answer))),
-                Message::Rejected { at, rejection } => {
+                Message::Record { at, event, answer } => {
+                    batch.push(((at, *event), Waiter::Answer(answer)))
+                }
+                Message::Bounded { at, event, budget } => {
                     // Behind the last record there is room for outcomes only.
                     if self.chain.has_reserve() {
-                        batch.push(((at, Event::Rejected(*rejection)), None));
+                        batch.push(((at, *event), Waiter::Budget(budget)));
                     } else {
-                        self.rejections.suppress(Instant::now());
+                        budget.suppress(Instant::now());
                         self.waiting.fetch_sub(1, Ordering::Relaxed);
                     }
                 }
@@ -129,12 +142,12 @@ impl Writer {
         }
     }
 
-    fn answer(&self, answer: Option<Answer<Anchor>>, result: Result<Anchor, TrailError>) {
+    fn answer(&self, waiter: Waiter, result: Result<Anchor, TrailError>) {
         self.waiting.fetch_sub(1, Ordering::Relaxed);
-        match answer {
-            Some(answer) => reply(answer, result),
-            None if result.is_err() => self.rejections.suppress(Instant::now()),
-            None => {}
+        match waiter {
+            Waiter::Answer(answer) => reply(answer, result),
+            Waiter::Budget(budget) if result.is_err() => budget.suppress(Instant::now()),
+            Waiter::Budget(_) => {}
         }
     }
 
@@ -151,14 +164,25 @@ impl Writer {
         if !self.chain.has_reserve() && !at_once {
             return;
         }
+        let rejections = Arc::clone(&self.rejections);
+        self.tell(&rejections, at_once, |count, since| {
+            Event::RejectionsSuppressed(RejectionsSuppressed { count, since })
+        });
+        let observations = Arc::clone(&self.observations);
+        self.tell(&observations, at_once, |count, since| {
+            Event::ObservationsSuppressed(ObservationsSuppressed { count, since })
+        });
+    }
+
+    fn tell(&mut self, budget: &Budget, at_once: bool, event: fn(u64, String) -> Event) {
         let now = Instant::now();
-        if let Some(suppressed) = self.rejections.take(now, at_once) {
-            let count = suppressed.count;
-            let event = Event::RejectionsSuppressed(suppressed);
-            if let Err(error) = self.chain.record(&[(OffsetDateTime::now_utc(), event)]) {
-                log::warn!("{count} rejections are counted and not recorded: {error}");
-                self.rejections.put_back(count, now);
-            }
+        let Some(Suppressed { count, since }) = budget.take(now, at_once) else {
+            return;
+        };
+        let event = event(count, record::timestamp(since));
+        if let Err(error) = self.chain.record(&[(OffsetDateTime::now_utc(), event)]) {
+            log::warn!("{count} rejections or observations are counted and not recorded: {error}");
+            budget.put_back(count, now);
         }
     }
 

@@ -5,12 +5,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::container_lock::{LockHolder, lock_holder};
-use crate::audit::{Occupancy, TrailError, examine};
+use crate::audit::{Occupancy, TrailError, doubts_of, examine};
 use crate::credentials::{HELPER_DEADLINE, Lookup, RegistryCredentials};
-use crate::domain::{RuntimeEnv, shown_name};
+use crate::domain::{Environment, RuntimeEnv, shown_name};
 use crate::engine::{Engine, EngineError};
 use crate::operation::{EnvFileFault, bind_source, env_file_is_guarded, not_apart, read_env_file};
-use crate::registry::try_the_way;
+use crate::registry::{Way, try_the_way};
 use crate::settings::{SIGNATURE_LIMIT, Settings};
 
 /// The most that fetching the key set may take.
@@ -61,6 +61,7 @@ pub(super) async fn inspect(settings: &Settings) -> Findings {
         }
     }
     let occupancy = state_directory(settings, &mut found);
+    ledger(settings, &mut found);
     let running = !matches!(occupancy, Some(Occupancy::Free | Occupancy::Missing));
     let holder = lock_holder(&settings.runtime.container_name);
     found.take(container_lock(settings, running, holder));
@@ -122,6 +123,10 @@ async fn engine(settings: &Settings, found: &mut Findings) {
             "engine: {}/{}",
             info.platform.os, info.platform.architecture
         );
+        println!(
+            "log of the runtime: {}",
+            info.container_log_in_words(&settings.runtime.log)
+        );
         found.take(info.can_keep(&settings.runtime.limits));
         match engine.inspect_name().await? {
             Some(container) => println!(
@@ -178,10 +183,21 @@ async fn signatures(settings: &Settings, found: &mut Findings) {
         println!("signature key: {} in {}", key.id(), key.path().display());
     }
     let repository = &settings.runtime.repository;
-    let docker_config = settings.engine.docker_config.as_deref();
-    match try_the_way(docker_config, repository, SIGNATURE_LIMIT).await {
+    let way = Way {
+        docker_config: settings.engine.docker_config.as_deref(),
+        proxy: &settings.proxy,
+    };
+    match try_the_way(&way, repository, SIGNATURE_LIMIT).await {
         Ok(()) => println!("registry for signatures: {} answers", repository.host()),
-        Err(error) => found.problems.push(format!("SIGNATURE_POLICY {error}")),
+        Err(error) => {
+            let hint = match error.is_unreachable() {
+                true => "; a unit needs the drop-in network.conf for it",
+                false => "",
+            };
+            found
+                .problems
+                .push(format!("SIGNATURE_POLICY {error}{hint}"));
+        }
     }
 }
 
@@ -217,6 +233,28 @@ fn state_directory(settings: &Settings, found: &mut Findings) -> Option<Occupanc
         Err(error) => {
             found.problems.push(named(&error));
             None
+        }
+    }
+}
+
+/// What the agent of this state directory has said of its ledger, and nobody has acknowledged.
+fn ledger(settings: &Settings, found: &mut Findings) {
+    let path = &settings.state_directory;
+    let (prod, doubts) = (settings.environment == Environment::Prod, doubts_of(path));
+    match doubts {
+        // That it cannot be read is told where the directory is looked at.
+        Err(_) => {}
+        Ok(None) if prod => found.notes.push(format!(
+            "STATE_DIRECTORY {}: there is no audit trail yet; deploys wait for `deploy-agent acknowledge` once the agent has started",
+            path.display()
+        )),
+        Ok(None) => {}
+        Ok(Some(doubts)) => {
+            let said = doubts.iter().map(|doubt| format!("STATE_DIRECTORY {}: {doubt}", path.display()));
+            match prod {
+                true => found.problems.extend(said.map(|said| format!("{said}; deploys are refused until `deploy-agent acknowledge`"))),
+                false => found.notes.extend(said),
+            }
         }
     }
 }

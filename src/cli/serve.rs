@@ -26,9 +26,9 @@ use crate::local::{self, SocketFile};
 use crate::logging;
 use crate::metrics::{self, MetricsFile};
 use crate::operation::{
-    Admission, OperationDeps, env_file_is_guarded, not_apart, record_interrupted,
+    Admission, LedgerGuard, OperationDeps, env_file_is_guarded, not_apart, record_interrupted,
 };
-use crate::runtime::{self, Watcher};
+use crate::runtime::{self, Watcher, WatcherHandle};
 use crate::settings::Settings;
 use crate::systemd::{self, HandedOver, Heartbeat};
 
@@ -76,7 +76,7 @@ async fn serve(settings: Settings, handed_over: Vec<HandedOver>) -> Result<Exit,
     log::info!("signatures: {}", settings.signatures);
     log_host_files(&settings).await;
     let access = start_access(&settings);
-    let (agent, dead) = start_agent(&settings, &trail, &opened, fingerprinter).await;
+    let (agent, watcher, dead) = start_agent(&settings, &trail, &opened, fingerprinter).await;
     let answer_within = settings.operation.budget + ANSWER_SLACK;
     let (server, closing) = crate::http::serve(listener, agent.clone(), access, answer_within)
         .map_err(|error| {
@@ -102,6 +102,8 @@ async fn serve(settings: Settings, handed_over: Vec<HandedOver>) -> Result<Exit,
     } else {
         timeout(LAST_ANSWERS, closing.at_once()).await.ok();
     }
+    // What was observed and waits for more of it.
+    timeout(LAST_ANSWERS, watcher.flush()).await.ok();
     if let Some((file, task)) = metrics {
         task.abort();
         file.remove();
@@ -148,7 +150,7 @@ async fn start_agent(
     trail: &Trail,
     opened: &Opened,
     fingerprinter: Fingerprinter,
-) -> (Agent, oneshot::Receiver<()>) {
+) -> (Agent, WatcherHandle, oneshot::Receiver<()>) {
     let fingerprinted = settings.fingerprinted();
     let engine = Engine::new(
         settings.engine.clone(),
@@ -160,20 +162,36 @@ async fn start_agent(
         settings.runtime.container_name.clone(),
         settings.status_max_age,
     );
-    let (watcher, watcher_handle) =
-        Watcher::new(engine.clone(), publisher, settings.status_max_age);
+    let (watcher, watcher_handle) = Watcher::new(
+        engine.clone(),
+        &settings.runtime.container_name,
+        publisher,
+        trail.clone(),
+        settings.status_max_age,
+    );
     let (activity, activity_seen) = runtime::activity();
     actix::spawn(watcher.run());
+    let (conditions, conditions_seen) = runtime::conditions();
     actix::spawn(logging::report_broken_requests());
+    let ledger = LedgerGuard::new(
+        trail.clone(),
+        settings.state_directory.clone(),
+        settings.environment,
+        conditions,
+    );
+    ledger.announce().await;
+    actix::spawn(ledger.clone().follow(engine.clone()));
     let deps = OperationDeps {
         environment: settings.environment,
         engine,
         runtime: settings.runtime.clone(),
         limits: settings.operation.clone(),
         signatures: settings.signatures.clone(),
+        proxy: settings.proxy.clone(),
         host_paths: settings.host_paths.clone(),
         docker_config: settings.engine.docker_config.clone(),
         trail: trail.clone(),
+        ledger,
         settings_fingerprint: fingerprinter
             .of([("settings", fingerprinted.as_str())])
             .fingerprint,
@@ -195,8 +213,13 @@ async fn start_agent(
     let (agent, dead) = Agent::start(deps, runtime_view, Heartbeat::from_environment());
     let told = agent.clone();
     let at_rest = move || told.overview().line();
-    actix::spawn(systemd::report(activity_seen, pulling, at_rest));
-    (agent, dead)
+    actix::spawn(systemd::report(
+        activity_seen,
+        pulling,
+        conditions_seen,
+        at_rest,
+    ));
+    (agent, watcher_handle, dead)
 }
 
 /// Waits until the process is to end, and for the running operation when that is what a signal asks for: how it ends,

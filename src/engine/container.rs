@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::error::{EngineError, EngineFault};
+use crate::domain::ImageReference;
 
 /// A full container id. Acts go to ids, never to names: the engine falls back from names to id prefixes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,26 +50,32 @@ pub struct Observed {
     pub id: ContainerId,
     /// The image as it was asked for, without the digest that this agent adds.
     pub image: String,
+    /// The digest that this agent added; none of a container of somebody else.
+    pub digest: Option<String>,
     /// The image that really runs.
     pub image_id: ImageId,
     /// Its state.
     pub status: ContainerStatus,
     /// RFC 3339, as the engine writes it; none if it never started.
     pub started_at: Option<String>,
+    /// When it ended last, as the engine writes it; none if it never did.
+    pub finished_at: Option<String>,
     /// Of the last end; 0 before any.
     pub exit_code: i64,
     /// Whether the kernel killed it for memory.
     pub oom_killed: bool,
     /// How often the restart policy brought it back.
     pub restart_count: i64,
+    /// Whether its restart policy may bring it back by itself.
+    pub returns_by_itself: bool,
+    /// Its restart policy and limits, which may be changed while it runs.
+    pub settings: String,
     /// None without a health check.
     pub health: Option<Health>,
     /// The operation that made it, if this agent did.
     pub operation: Option<String>,
     /// The revision of its source, where the image says so.
     pub revision: Option<String>,
-    /// Of the last end, RFC 3339; none before any.
-    pub finished_at: Option<String>,
 }
 
 impl ContainerId {
@@ -125,6 +132,16 @@ impl Observed {
         }
     }
 
+    /// Whether it has run, and was made of this tag, as this agent or somebody else spells it.
+    #[must_use]
+    pub fn is_made_of(&self, reference: &ImageReference) -> bool {
+        let familiar = || {
+            let (repository, tag) = (reference.repository().familiar(), reference.tag());
+            self.image == format!("{repository}:{}", tag.as_str())
+        };
+        self.started_at.is_some() && (self.image == reference.as_str() || familiar())
+    }
+
     /// Whether its process exists, or the engine may bring it back by itself.
     #[must_use]
     pub fn may_run(&self) -> bool {
@@ -150,16 +167,19 @@ mod tests {
             let observed = Observed {
                 id: ContainerId("0".repeat(64)),
                 image: "r:1".to_owned(),
+                digest: None,
                 image_id: ImageId("sha256:0".to_owned()),
                 status,
                 started_at: Some("2026-01-01T00:00:00Z".to_owned()),
                 exit_code,
                 oom_killed,
                 restart_count: 3,
+                finished_at: None,
+                returns_by_itself: false,
+                settings: String::new(),
                 health: None,
                 operation: None,
                 revision: None,
-                finished_at: None,
             };
             observed.is_kept_up()
         };

@@ -69,6 +69,21 @@ impl EngineInfo {
             })
     }
 
+    /// The same in words: `json-file, at most 3 files of 10m`.
+    #[must_use]
+    pub fn container_log_in_words(&self, bounds: &LogBounds) -> String {
+        let driver = &self.log_driver;
+        match self.container_log(bounds) {
+            Some(_) => format!(
+                "{driver}, at most {} files of {}",
+                bounds.max_files, bounds.max_size
+            ),
+            None => format!(
+                "{driver}, bounded by the engine's own settings: RUNTIME_LOG_MAX_SIZE and RUNTIME_LOG_MAX_FILES are not for it"
+            ),
+        }
+    }
+
     /// Why this engine would refuse one of the limits, or drop it without a word; names the variable.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ pub enum Holder {
     /// Nobody: a container can be created under it.
     Nobody(Vacancy),
     /// This container.
-    Container(Observed),
+    Container(Box<Observed>),
 }
 
 /// A container that was created by this operation and not started yet.
@@ -38,7 +38,7 @@ impl Engine {
     /// As [`Engine::inspect_name`].
     pub async fn holder(&self) -> Result<Holder, EngineError> {
         Ok(match self.inspect_name().await? {
-            Some(observed) => Holder::Container(observed),
+            Some(observed) => Holder::Container(Box::new(observed)),
             None => Holder::Nobody(Vacancy(())),
         })
     }

@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum, HealthStatusEnum};
+use bollard::models::{
+    ContainerInspectResponse, ContainerStateStatusEnum, HealthStatusEnum, HostConfig,
+    RestartPolicyNameEnum,
+};
 use bollard::query_parameters::ListContainersOptions;
 
 use super::container::{ContainerId, ContainerStatus, Health, ImageId, Observed, not_understood};
@@ -82,6 +85,18 @@ impl Engine {
             .transpose()
     }
 
+    /// The name that a container has now; none if it is gone.
+    ///
+    /// # Errors
+    /// As [`Engine::inspect_name`].
+    pub async fn name_of(&self, id: &ContainerId) -> Result<Option<String>, EngineError> {
+        let Some(found) = self.inspect_raw(id.as_str()).await? else {
+            return Ok(None);
+        };
+        let name = found.name.ok_or_else(not_understood)?;
+        Ok(Some(name.trim_start_matches('/').to_owned()))
+    }
+
     async fn inspect_raw(
         &self,
         key: &str,
@@ -108,30 +123,66 @@ fn observed(found: ContainerInspectResponse) -> Result<Observed, EngineError> {
             HealthStatusEnum::UNHEALTHY => Some(Health::Unhealthy),
             HealthStatusEnum::EMPTY | HealthStatusEnum::NONE => None,
         });
+    let host = found.host_config.unwrap_or_default();
+    let (image, digest) = asked(
+        config.image.ok_or_else(not_understood)?,
+        operation.is_some(),
+    );
     Ok(Observed {
         id: ContainerId::full(found.id)?,
-        image: asked(
-            config.image.ok_or_else(not_understood)?,
-            operation.is_some(),
-        ),
+        image,
+        digest,
         image_id: ImageId(found.image.ok_or_else(not_understood)?),
         status: status(state.status)?,
         started_at: state.started_at.filter(|at| !at.is_empty() && at != NEVER),
+        finished_at: state.finished_at.filter(|at| !at.is_empty() && at != NEVER),
         exit_code: state.exit_code.unwrap_or(0),
         oom_killed: state.oom_killed.unwrap_or(false),
         restart_count: found.restart_count.unwrap_or(0),
+        returns_by_itself: returns_by_itself(&host),
+        settings: settings(&host),
         health,
         operation,
         revision: labels.remove(REVISION_LABEL),
-        finished_at: state.finished_at.filter(|at| !at.is_empty() && at != NEVER),
     })
 }
 
+fn returns_by_itself(host: &HostConfig) -> bool {
+    let policy = host.restart_policy.as_ref().and_then(|policy| policy.name);
+    policy.is_some_and(|name| {
+        !matches!(
+            name,
+            RestartPolicyNameEnum::EMPTY | RestartPolicyNameEnum::NO
+        )
+    })
+}
+
+/// Whatever `docker update` changes.
+fn settings(host: &HostConfig) -> String {
+    let policy = host.restart_policy.as_ref();
+    format!(
+        "{:?}",
+        (
+            policy.map(|policy| (policy.name, policy.maximum_retry_count)),
+            (host.memory, host.memory_swap, host.memory_reservation),
+            (
+                host.nano_cpus,
+                host.cpu_shares,
+                host.cpu_period,
+                host.cpu_quota
+            ),
+            (host.cpu_realtime_period, host.cpu_realtime_runtime),
+            (&host.cpuset_cpus, &host.cpuset_mems),
+            (host.pids_limit, host.blkio_weight),
+        )
+    )
+}
+
 /// This agent creates by tag and digest and is asked for tags; what others asked for is shown as it is.
-fn asked(image: String, ours: bool) -> String {
+fn asked(image: String, ours: bool) -> (String, Option<String>) {
     match image.split_once('@') {
-        Some((asked, _)) if ours => asked.to_owned(),
-        _ => image,
+        Some((asked, digest)) if ours => (asked.to_owned(), Some(digest.to_owned())),
+        _ => (image, None),
     }
 }
 

@@ -8,7 +8,7 @@ use bollard::query_parameters::CreateImageOptions;
 use futures_util::StreamExt;
 use tokio::time::Instant;
 
-use super::container::ImageId;
+use super::container::{ImageId, Observed};
 use super::error::{EngineError, EngineFault};
 use super::layers::{Layers, PullProgress, Told};
 use super::{Engine, Platform, ask};
@@ -38,6 +38,17 @@ impl PulledImage {
     /// this host changes nothing.
     pub(super) fn by_digest(&self) -> String {
         format!("{}@{}", self.reference, self.digest)
+    }
+}
+
+impl Observed {
+    /// Whether it is of another image than `pulled`. The digest decides; where none is known, the image itself.
+    #[must_use]
+    pub fn is_another_image_than(&self, pulled: &PulledImage) -> bool {
+        match &self.digest {
+            Some(digest) => *digest != pulled.digest,
+            None => self.image_id != pulled.id,
+        }
     }
 }
 

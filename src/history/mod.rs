@@ -6,6 +6,7 @@
 mod detail;
 mod lines;
 mod operation;
+mod outages;
 mod summary;
 mod table;
 
@@ -21,6 +22,8 @@ use time::{Date, OffsetDateTime};
 
 use lines::Lines;
 use operation::{Collector, Entry};
+use outages::Down;
+use serde_json::json;
 use summary::Summary;
 use table::Table;
 
@@ -90,7 +93,7 @@ pub fn history(options: &HistoryOptions, out: &mut impl Write) -> io::Result<()>
             show.take(entry)?;
         }
         show.release()?;
-        return show.conclude(&lines);
+        return show.conclude(&lines, collector.outages().now());
     }
     show.release()?;
     loop {
@@ -180,11 +183,16 @@ impl<'o, W: Write> Show<'o, W> {
         self.table.row(self.out, entry)
     }
 
-    fn conclude(self, lines: &Lines) -> io::Result<()> {
+    fn conclude(self, lines: &Lines, down: Option<&Down>) -> io::Result<()> {
         if self.options.json {
+            if let Some(Down { since, cause, .. }) = down {
+                let now = json!({"kind": "outage", "down": true, "since": since, "cause": cause});
+                self.out.write_all(&crate::audit::to_json(&now)?)?;
+                self.out.write_all(b"\n")?;
+            }
             return self.out.flush();
         }
-        self.summary.write(self.out)?;
+        self.summary.write(self.out, down)?;
         if lines.unreadable() > 0 {
             let unreadable = lines.unreadable();
             writeln!(

@@ -1,11 +1,12 @@
-//! Gathers the records of an operation into one.
+//! Gathers the records of an operation into one, and makes a row of what was observed between them.
 
 use serde_json::{Map, Value, json};
 
 use super::lines::rename;
+use super::outages::{Effect, Outages, in_words};
 use crate::audit::{Line, Text, owned};
 
-/// One row: an operation, or a rejected request.
+/// One row: an operation, an observation of the runtime, or a rejected request.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Entry {
     /// When it began, RFC 3339.
@@ -23,17 +24,32 @@ pub(super) struct Entry {
     pub(super) by: Option<String>,
     pub(super) reason: Option<String>,
     pub(super) duration_ms: Option<u64>,
+    /// Of the outage that it ended, however many operations and observations lie in it.
     pub(super) downtime_ms: Option<u64>,
+    /// No runtime runs after it.
+    pub(super) down: bool,
+    /// How many outages it ended.
+    pub(super) outages: u64,
     /// All of it, when JSON is asked for.
     pub(super) json: Option<Value>,
 }
+
+/// The kind of a row of an observation.
+const OBSERVED: &str = "observed";
 
 impl Entry {
     pub(super) fn is_rejection(&self) -> bool {
         self.kind == "rejected"
     }
 
+    pub(super) fn is_observation(&self) -> bool {
+        self.kind == OBSERVED
+    }
+
     pub(super) fn did_not_succeed(&self) -> bool {
+        if self.is_observation() {
+            return self.down;
+        }
         self.outcome != "succeeded" && self.outcome != "running"
     }
 
@@ -77,6 +93,22 @@ impl Entry {
         self.downtime_ms = line.downtime_ms;
     }
 
+    /// What it meant for the runtime.
+    fn means(&mut self, effect: Effect) {
+        self.down = effect.down;
+        if let Some(outage) = effect.over {
+            self.downtime_ms = outage.ms;
+            self.outages = 1;
+            self.insert("downtime_ms", json!(outage.ms));
+            let whole =
+                json!({"since": outage.since, "until": outage.until, "cause": outage.cause});
+            self.insert("outage", whole);
+        }
+        if self.down {
+            self.insert("down", json!(true));
+        }
+    }
+
     fn interrupted(&mut self, line: &Line<'_>) {
         self.outcome = "interrupted".to_owned();
         if let Some(kind) = &line.kind {
@@ -94,6 +126,7 @@ impl Entry {
 pub(super) struct Collector {
     json: bool,
     open: Vec<Entry>,
+    outages: Outages,
 }
 
 impl Collector {
@@ -101,11 +134,13 @@ impl Collector {
         Self {
             json,
             open: Vec::new(),
+            outages: Outages::default(),
         }
     }
 
     /// Takes `record`, which was parsed from `line`; gives what is complete with it.
     pub(super) fn take(&mut self, record: Line<'_>, line: &[u8]) -> Option<Entry> {
+        let effect = self.outages.take(&record);
         match record.event.as_ref() {
             "operation_started" => {
                 let mut entry = Entry::begun(&record);
@@ -136,18 +171,24 @@ impl Collector {
                 }
                 None
             }
-            "operation_ended" | "operation_interrupted" => Some(self.end(&record, line)),
+            "operation_ended" | "operation_interrupted" => Some(self.end(&record, line, effect)),
+            "runtime_observed" => self.observation(&record, line, effect),
             "rejected" | "rejections_suppressed" => Some(self.rejection(&record, line)),
             _ => None,
         }
     }
 
-    /// What has no outcome: it runs, or its agent ended and no later one closed it yet.
-    pub(super) fn unfinished(self) -> Vec<Entry> {
-        self.open
+    /// Since when no runtime runs, and why.
+    pub(super) fn outages(&self) -> &Outages {
+        &self.outages
     }
 
-    fn end(&mut self, record: &Line<'_>, line: &[u8]) -> Entry {
+    /// What has no outcome: it runs, or its agent ended and no later one closed it yet.
+    pub(super) fn unfinished(&mut self) -> Vec<Entry> {
+        std::mem::take(&mut self.open)
+    }
+
+    fn end(&mut self, record: &Line<'_>, line: &[u8], effect: Effect) -> Entry {
         let at = self.position(record);
         let mut entry = match at {
             Some(at) => self.open.remove(at),
@@ -174,7 +215,33 @@ impl Collector {
                 entry.insert("interrupted", Value::Object(detail));
             }
         }
+        entry.means(effect);
         entry
+    }
+
+    /// That it was there or not when an agent started is shown where it changes something.
+    fn observation(&self, record: &Line<'_>, line: &[u8], effect: Effect) -> Option<Entry> {
+        let observed = record.observed.as_ref().map_or("", Text::as_str);
+        if matches!(observed, "present" | "absent") && !effect.changes {
+            return None;
+        }
+        let mut entry = Entry::begun(record);
+        entry.kind = OBSERVED.to_owned();
+        entry.outcome = observed.replace('_', " ");
+        entry.by = record.by.as_ref().map(|by| by.as_str().replace('_', " "));
+        entry.reason = Some(in_words(record));
+        entry.json = self.detail(record, line).map(|mut all| {
+            all.insert("kind".to_owned(), json!(OBSERVED));
+            Value::Object(all)
+        });
+        if let Some(count) = record.count {
+            (entry.outages, entry.downtime_ms) = (count, record.down_ms);
+            entry.insert("downtime_ms", json!(record.down_ms));
+        }
+        let count = entry.outages;
+        entry.means(effect);
+        entry.outages = entry.outages.max(count);
+        Some(entry)
     }
 
     fn rejection(&self, record: &Line<'_>, line: &[u8]) -> Entry {

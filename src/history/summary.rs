@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use super::operation::Entry;
-use super::table::in_words;
+use super::outages::Down;
+use super::table::{harmless, in_words};
 
 /// So many of the newest deploys are drawn.
 const DRAWN: usize = 40;
@@ -29,12 +30,24 @@ pub(super) struct Summary {
     /// Of deploys, in milliseconds.
     durations: Vec<u64>,
     downtimes: Vec<u64>,
+    /// Times without a running runtime that are over, those of them that no operation made, and how long all took.
+    outages: u64,
+    unasked: u64,
+    down_ms: u64,
 }
 
 impl Summary {
     pub(super) fn add(&mut self, entry: &Entry) {
         if entry.is_rejection() {
             self.rejections += 1;
+            return;
+        }
+        self.outages += entry.outages;
+        if entry.outages > 0 {
+            self.down_ms += entry.downtime_ms.unwrap_or(0);
+        }
+        if entry.is_observation() {
+            self.unasked += entry.outages;
             return;
         }
         *self.outcomes.entry(entry.outcome.clone()).or_default() += 1;
@@ -47,9 +60,10 @@ impl Summary {
         self.downtimes.extend(entry.downtime_ms);
     }
 
-    pub(super) fn write(&self, out: &mut impl Write) -> io::Result<()> {
+    /// `down` is what is not over.
+    pub(super) fn write(&self, out: &mut impl Write, down: Option<&Down>) -> io::Result<()> {
         let all: u64 = self.outcomes.values().sum();
-        if all + self.rejections == 0 {
+        if all + self.rejections + self.outages == 0 && down.is_none() {
             return writeln!(out, "no operations");
         }
         let known = OUTCOMES.iter().copied();
@@ -70,6 +84,17 @@ impl Summary {
         }
         spread(out, "duration", &self.durations)?;
         spread(out, "downtime", &self.downtimes)?;
+        if self.outages > 0 {
+            let (outages, unasked, all) = (self.outages, self.unasked, in_words(self.down_ms));
+            writeln!(
+                out,
+                "outages: {outages}, {unasked} of them ended by no operation, {all} in all"
+            )?;
+        }
+        if let Some(Down { since, cause, .. }) = down {
+            let (since, cause) = (harmless(since.into()), harmless(cause.into()));
+            writeln!(out, "down since {since}: {cause}")?;
+        }
         if self.rejections > 0 {
             writeln!(out, "rejected: {} rows", self.rejections)?;
         }

@@ -27,11 +27,14 @@ const COLUMNS: [Column; 11] = [
     column(IMAGE, 12, 0, |e| or_dash(&e.image)),
     column("DIGEST", 12, 7, |e| shortened(&e.digest)),
     column("SIGNED BY", 12, 8, |e| shortened(&e.signature)),
-    column(OUTCOME, 11, 0, |e| e.outcome.as_str().into()),
+    column(OUTCOME, 12, 0, |e| e.outcome.as_str().into()),
     column("STEP", 9, 5, |e| or_dash(&e.step)),
     column("BY", 16, 6, |e| or_dash(&e.by)),
     column("DURATION", 8, 2, |e| span(e.duration_ms)),
-    column("DOWNTIME", 8, 3, |e| span(e.downtime_ms)),
+    column("DOWNTIME", 8, 3, |e| match e.down {
+        true => "down".into(),
+        false => span(e.downtime_ms),
+    }),
 ];
 const IMAGE: &str = "IMAGE";
 const OUTCOME: &str = "OUTCOME";

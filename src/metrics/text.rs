@@ -8,6 +8,7 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::audit::{Counts, KINDS, OUTCOMES};
 use crate::overview::Overview;
+use crate::signature::SignaturePolicy;
 
 /// Everything that is told at one moment.
 pub(super) struct Sample {
@@ -161,6 +162,17 @@ impl Sample {
             "freeze_end_time_seconds",
             "When the freeze ends, in seconds since 1970.",
             until.and_then(seconds),
+        )?;
+        let policies = SignaturePolicy::ALL.map(|policy| {
+            let holds = self.overview.signature_policy() == policy.as_str();
+            (vec![("policy", policy.as_str())], Some(flag(holds)))
+        });
+        self.family(
+            f,
+            "signature_policy",
+            "gauge",
+            "Which policy of signatures holds.",
+            policies,
         )?;
         let trail = &self.overview.trail;
         let head = trail.head.split(':').next().unwrap_or_default();

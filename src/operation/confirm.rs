@@ -105,7 +105,18 @@ impl Watch {
                 Next::Inspect
             }
             EventAction::HealthChanged => Next::Inspect,
-            EventAction::Started | EventAction::OutOfMemory | EventAction::Other => Next::Wait,
+            // A start is followed by what it comes to.
+            EventAction::Created
+            | EventAction::Started
+            | EventAction::Signalled { .. }
+            | EventAction::Stopped
+            | EventAction::Restarted
+            | EventAction::OutOfMemory
+            | EventAction::Removed
+            | EventAction::Renamed { .. }
+            | EventAction::Paused
+            | EventAction::Unpaused
+            | EventAction::Updated => Next::Wait,
         }
     }
 }

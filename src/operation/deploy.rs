@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use super::confirm::confirm;
-use super::failure::{Failure, FailureKind, Step, StepError};
+use super::failure::{Failure, FailureKind, Step};
 use super::image::verify;
 use super::preflight::{Prepared, preflight};
 use super::pull::pull;
-use super::record;
 use super::request::Completed;
 use super::step::Run;
-use super::stop::{record_end, remove, stop_old};
+use super::stop::{record_end, remove, stop_old, warn_of_foreign};
 use crate::domain::ImageReference;
 use crate::engine::{ContainerId, ContainerSpec, Holder, OPERATION_LABEL};
 
@@ -41,6 +40,7 @@ pub(super) async fn deploy(
     let vacancy = match verified.holder {
         Holder::Nobody(vacancy) => vacancy,
         Holder::Container(old) => {
+            warn_of_foreign(run, &old);
             let end = run.step(Step::Stop, stop_old(run, &old, window)).await?;
             record_end(run, &old, end).await;
             run.step(Step::Remove, remove(run, &old, window)).await?
@@ -54,8 +54,6 @@ pub(super) async fn deploy(
     let started = deps.engine.start(created, limit);
     let started = run.step(Step::Start, async { Ok(started.await?) }).await?;
     run.facts.started();
-    // Beside the window: it ran, whatever becomes of it.
-    let entered = deps.trail.append(record::tag_ran(run.operation, &pulled));
     let confirmed = confirm(deps, &started.id, &pulled, &mut events);
     match run.attempt(Step::Confirm, confirmed).await {
         Ok(state) => run.facts.state = Some(state),
@@ -66,13 +64,9 @@ pub(super) async fn deploy(
             return Err(run.failed(Step::Confirm, &error).await);
         }
     }
-    match entered.await {
-        Ok(_) => Ok(Completed::Deployed {
-            image: image.clone(),
-        }),
-        // An immutable tag that nobody remembers is none.
-        Err(error) => Err(run.failed(Step::Confirm, &StepError::Trail(error)).await),
-    }
+    Ok(Completed::Deployed {
+        image: image.clone(),
+    })
 }
 
 /// Stops a container that failed its confirmation, so that no restart policy loops it. It stays for `docker logs`.

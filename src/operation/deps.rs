@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+use super::ledger_guard::LedgerGuard;
 use super::request::Request;
 use crate::audit::{Fingerprinter, Trail};
 use crate::domain::{Environment, HostPaths};
 use crate::engine::Engine;
 use crate::freeze::FreezeFile;
 use crate::runtime::{Activity, WatcherHandle};
-use crate::settings::{OperationSettings, RuntimeSettings};
+use crate::settings::{OperationSettings, ProxySettings, RuntimeSettings};
 use crate::signature::SignatureSettings;
 
 /// What every operation works with. There is one, made at the start.
@@ -28,12 +29,16 @@ pub struct OperationDeps {
     pub limits: OperationSettings,
     /// Whether images must be signed, and by which keys.
     pub signatures: SignatureSettings,
+    /// How the registry is reached when it is asked for them.
+    pub proxy: ProxySettings,
     /// What the binds must be apart from.
     pub host_paths: HostPaths,
     /// Directory of Docker's `config.json`.
     pub docker_config: Option<PathBuf>,
     /// The audit trail.
     pub trail: Trail,
+    /// Whether the ledger of tags can be believed.
+    pub ledger: LedgerGuard,
     /// What was wrong with the trail when it was opened.
     pub trail_damage: Vec<String>,
     /// Keyed fingerprints of what must not be written down.

@@ -104,6 +104,8 @@ pub enum FailureKind {
     EngineRefused,
     /// The tag moved to another digest.
     TagMoved,
+    /// The ledger of tags may not know every tag, and nobody has acknowledged that.
+    LedgerDoubted,
     /// The image is not signed as the policy demands.
     NotSigned,
     /// Deploys are frozen.
@@ -179,7 +181,7 @@ impl FailureKind {
             Self::Frozen => 423,
             Self::Deadline => 504,
             Self::EngineRefused => 502,
-            Self::TagMoved => 409,
+            Self::TagMoved | Self::LedgerDoubted => 409,
             Self::NotSigned => 422,
             Self::Host | Self::Trail | Self::NotStarted | Self::Panicked => 500,
         }
@@ -197,6 +199,8 @@ pub(super) enum StepError {
     Host(String),
     #[error("{0}")]
     TagMoved(String),
+    #[error("{0}")]
+    LedgerDoubted(String),
     #[error("{0}")]
     WrongPlatform(String),
     #[error("{}", record.detail.as_deref().unwrap_or("no signature"))]
@@ -234,6 +238,7 @@ impl StepError {
             Self::Trail(_) => FailureKind::Trail,
             Self::Host(_) => FailureKind::Host,
             Self::TagMoved(_) => FailureKind::TagMoved,
+            Self::LedgerDoubted(_) => FailureKind::LedgerDoubted,
             Self::WrongPlatform(_) => FailureKind::EngineRefused,
             Self::Signature { deadline: true, .. } => FailureKind::Deadline,
             Self::Signature { record, .. } => match record.verdict {

@@ -5,11 +5,12 @@ use std::future::Future;
 use super::deps::OperationDeps;
 use super::failure::StepError;
 use super::paths::still_apart;
+use super::record;
 use super::signature;
 use super::step::Run;
 use crate::audit::{LedgerEntry, SignatureRecord};
 use crate::domain::Environment;
-use crate::engine::{Holder, Platform, PulledImage};
+use crate::engine::{Holder, Observed, Platform, PulledImage};
 
 /// What is known of a pulled image that may run.
 pub(super) struct Verified {
@@ -19,19 +20,28 @@ pub(super) struct Verified {
     pub(super) signature: Option<SignatureRecord>,
 }
 
-/// The last checks before the old container is touched: is this an image to run, and what is there to replace?
+/// The last checks before the old container is touched: is this an image to run, and what is there to replace? Then the
+/// tag is bound to its digest, on the disk, because from here on it may run whatever becomes of this operation.
 pub(super) fn verify<'a>(
     run: &Run<'a>,
     pulled: &'a PulledImage,
     platform: &'a Platform,
 ) -> impl Future<Output = Result<Verified, StepError>> + use<'a> {
-    let deps = run.deps;
+    let (deps, operation) = (run.deps, run.operation);
     let acceptable = acceptable(run, pulled, platform);
     async move {
         let signature = acceptable.await?;
+        let holder = deps.engine.holder().await?;
+        let old = match &holder {
+            Holder::Container(old) => Some(&**old),
+            Holder::Nobody(_) => None,
+        };
+        deps.ledger.admit_over(old).await?;
+        immutable(deps, pulled, old)?;
         // A pull takes long.
         still_apart(deps).await?;
-        let holder = deps.engine.holder().await?;
+        let bound = deps.trail.append(record::tag_ran(operation, pulled));
+        bound.await?;
         Ok(Verified { holder, signature })
     }
 }
@@ -55,29 +65,54 @@ fn may_run(
     pulled: &PulledImage,
     platform: &Platform,
 ) -> Result<(), StepError> {
-    if pulled.platform != *platform {
-        let (image, engine) = (&pulled.platform, platform);
-        return Err(StepError::WrongPlatform(format!(
-            "the image is for {}/{} and the Docker engine runs {}/{}",
-            image.os, image.architecture, engine.os, engine.architecture
-        )));
-    }
-    immutable(deps, pulled)
+    of_platform(pulled, platform)?;
+    immutable(deps, pulled, None)
 }
 
-fn immutable(deps: &OperationDeps, pulled: &PulledImage) -> Result<(), StepError> {
+fn of_platform(pulled: &PulledImage, platform: &Platform) -> Result<(), StepError> {
+    if pulled.platform == *platform {
+        return Ok(());
+    }
+    let (image, engine) = (&pulled.platform, platform);
+    Err(StepError::WrongPlatform(format!(
+        "the image is for {}/{} and the Docker engine runs {}/{}",
+        image.os, image.architecture, engine.os, engine.architecture
+    )))
+}
+
+fn immutable(
+    deps: &OperationDeps,
+    pulled: &PulledImage,
+    old: Option<&Observed>,
+) -> Result<(), StepError> {
     if deps.environment == Environment::Dev && deps.limits.allow_mutable_tags {
         return Ok(());
     }
-    match deps.trail.ledger_lookup(pulled.reference.as_str()) {
-        Some(first) if moved(&first, pulled) => Err(StepError::TagMoved(format!(
-            "tag {} is immutable: {} ran under it first, at {}, and it resolves to {} now, at {}",
+    let moved_from = |before: &str, at: &str| {
+        StepError::TagMoved(format!(
+            "tag {} is immutable: {before} was deployed under it first, at {at}, and it resolves to {} now, at {}",
             pulled.reference.tag().as_str(),
-            first.digest.as_ref().unwrap_or(&first.image_id),
-            first.first_ran_at,
             pulled.digest,
             crate::clock::now_rfc3339(),
-        ))),
+        ))
+    };
+    match deps.trail.ledger_lookup(pulled.reference.as_str()) {
+        Some(first) if moved(&first, pulled) => {
+            let before = first.digest.as_ref().unwrap_or(&first.image_id);
+            return Err(moved_from(before, &first.first_ran_at));
+        }
+        Some(_) | None => {}
+    }
+    // The container counts as well, whatever the ledger says: it may have lost the tag, or never have known it.
+    match old.filter(|old| old.is_made_of(&pulled.reference)) {
+        Some(old) if old.is_another_image_than(pulled) => {
+            let before = old.digest.as_deref().unwrap_or(old.image_id.as_str());
+            let started = old.started_at.as_deref().unwrap_or("an unknown time");
+            Err(moved_from(
+                &format!("{before}, of the runtime container,"),
+                started,
+            ))
+        }
         Some(_) | None => Ok(()),
     }
 }

@@ -1,8 +1,8 @@
 //! Operations that an earlier life of the agent left without an outcome.
 
 use super::failure::RuntimeState;
-use crate::audit::{Event, Opened, OperationInterrupted, Trail};
-use crate::engine::Engine;
+use crate::audit::{Event, Opened, OperationInterrupted, TagRan, Trail};
+use crate::engine::{Engine, Observed};
 
 /// Closes what an earlier life of the agent left open, with what the engine shows now. Nothing is resumed.
 pub async fn record_interrupted(trail: &Trail, engine: &Engine, opened: &Opened) {
@@ -22,6 +22,15 @@ pub async fn record_interrupted(trail: &Trail, engine: &Engine, opened: &Opened)
             left.kind,
             state.clause()
         );
+        if let Some(observed) = observed
+            && let Some(bound) = tag_bound(trail, observed, &left.operation)
+            && let Err(error) = trail.append(bound).await
+        {
+            log::error!(
+                "operation={} its tag could not be bound in the audit trail: {error}",
+                left.operation
+            );
+        }
         let event = Event::OperationInterrupted(OperationInterrupted {
             operation: left.operation.clone(),
             kind: left.kind.clone(),
@@ -37,4 +46,18 @@ pub async fn record_interrupted(trail: &Trail, engine: &Engine, opened: &Opened)
             );
         }
     }
+}
+
+/// The tag of a container that the interrupted operation has started, unless the ledger knows it already.
+fn tag_bound(trail: &Trail, observed: &Observed, operation: &str) -> Option<Event> {
+    let its_own = observed.operation.as_deref() == Some(operation);
+    if !its_own || observed.started_at.is_none() || trail.ledger_lookup(&observed.image).is_some() {
+        return None;
+    }
+    Some(Event::TagRan(TagRan {
+        operation: operation.to_owned(),
+        reference: observed.image.clone(),
+        digest: observed.digest.clone(),
+        image_id: observed.image_id.as_str().to_owned(),
+    }))
 }

@@ -11,7 +11,7 @@
 //! | the steps of a deploy | `deploy` |
 //! | what a freeze holds | `perform` (where an operation begins), `hold`, [`crate::freeze`] |
 //! | what is refused before anything is touched | `preflight`, `image`, `signature` |
-//! | where a tag's immutability is enforced | `image` |
+//! | where a tag's immutability is enforced | `image`; whether its ledger is believed, `ledger_guard` |
 //! | the HTTP status of a failure | `failure` |
 //! | what a record says | `record`, then the event in [`crate::audit`] |
 
@@ -23,6 +23,7 @@ mod failure;
 mod hold;
 mod image;
 mod interrupted;
+mod ledger_guard;
 mod paths;
 mod perform;
 mod preflight;
@@ -37,6 +38,7 @@ mod stop;
 pub use deps::{Admission, OperationDeps};
 pub use failure::{Failure, FailureKind, RuntimeState, Step};
 pub use interrupted::record_interrupted;
+pub use ledger_guard::LedgerGuard;
 pub use paths::{EnvFileFault, bind_source, env_file_is_guarded, not_apart, relation_on_disk};
 pub use perform::{not_started, perform};
 pub use preflight::read_env_file;

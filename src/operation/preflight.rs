@@ -22,6 +22,7 @@ pub(super) struct Prepared {
 
 /// Touches nothing: reads `runtime.env` afresh, checks the binds, the plane and the engine.
 pub(super) async fn preflight(deps: &OperationDeps) -> Result<Prepared, StepError> {
+    deps.ledger.admit().await?;
     // The engine starts programs to tell its version: the host is checked meanwhile.
     let (environment, engine) = join(host(deps), deps.engine.info()).await;
     let (environment, engine) = (environment?, engine?);

@@ -1,8 +1,12 @@
 //! Images that are not needed: what ran before, is in no container and not among the newest, and what lost its tag.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Instant;
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::deps::OperationDeps;
 use super::failure::{Failure, FailureKind, RuntimeState};
@@ -21,16 +25,21 @@ pub struct Unneeded {
     pub last_ran_at: Option<String>,
 }
 
+/// How long an image that somebody pulled is left alone: longer than any operation may take. The other environment's
+/// agent pulls on the same engine, and would find its image gone between its stop and its start.
+const PULLED_LATELY: time::Duration = time::Duration::minutes(3);
+
 /// What a prune would remove, but the newest `keep` of what ran and is in no container. Touches nothing.
 ///
 /// A tag that the trail does not know was fetched for a deploy to come, and is kept.
 ///
 /// # Errors
-/// The engine does not say which images there are, or which are in use.
+/// The engine does not say which images there are, which are in use, or which were pulled.
 pub async fn unneeded(deps: &OperationDeps, keep: usize) -> Result<Vec<Unneeded>, EngineError> {
     // In this order: a container made in between of an image that is listed counts as a user.
     let stored = deps.engine.stored_images(&deps.runtime.repository).await?;
     let used = deps.engine.images_in_use().await?;
+    let pulled = PulledLately::ask(deps).await?;
     let unused = stored
         .into_iter()
         .filter(|image| !used.contains(image.id.as_str()));
@@ -48,7 +57,36 @@ pub async fn unneeded(deps: &OperationDeps, keep: usize) -> Result<Vec<Unneeded>
         image,
         last_ran_at: None,
     });
-    Ok(ran.chain(untagged).collect())
+    let all = ran.chain(untagged);
+    Ok(all.filter(|found| !pulled.wants(&found.image)).collect())
+}
+
+/// Names that somebody pulled a moment ago, and that have not run here since: an operation of the other environment may
+/// be about to start them.
+struct PulledLately(HashSet<String>);
+
+impl PulledLately {
+    async fn ask(deps: &OperationDeps) -> Result<Self, EngineError> {
+        let repository = &deps.runtime.repository;
+        let pulls = deps.engine.pulls_within(repository, PULLED_LATELY).await?;
+        let by_others = pulls.into_iter().filter(|pull| {
+            let entry = deps.trail.ledger_lookup(&pull.reference);
+            let ran =
+                entry.and_then(|entry| OffsetDateTime::parse(entry.last_ran_at(), &Rfc3339).ok());
+            // The trail's times are whole milliseconds.
+            let pulled = pull.at.truncate_to_millisecond();
+            ran.is_none_or(|ran| ran < pulled)
+        });
+        Ok(Self(by_others.map(|pull| pull.reference).collect()))
+    }
+
+    /// Of what has no tag it is not known who pulled it.
+    fn wants(&self, image: &StoredImage) -> bool {
+        match image.tagged {
+            true => self.0.contains(&image.reference),
+            false => !self.0.is_empty(),
+        }
+    }
 }
 
 /// Removes what is not needed, one after the other, each recorded before and after. It gives way: to whoever asked and
@@ -75,6 +113,15 @@ pub(super) async fn prune(
             let left = found.len() - nth;
             let reason = format!("{}; {left} are left: {why}", removed(&names));
             return Err(Failure::before_start(FailureKind::Cancelled, reason));
+        }
+        // Asked again: it may have been listed long ago.
+        match PulledLately::ask(deps).await {
+            Ok(pulled) if pulled.wants(image) => continue,
+            Ok(_) => {}
+            Err(error) => {
+                kept.push((image.reference.clone(), error));
+                continue;
+            }
         }
         match remove(run, image).await? {
             Ok(()) => names.push(image.reference.clone()),

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use time::OffsetDateTime;
+
 use super::deps::OperationDeps;
 use super::failure::{Failure, FailureKind, RuntimeState, Step, StepError};
 use super::request::{Completed, Operation};
@@ -190,13 +192,14 @@ pub(super) fn predecessor_ended(operation: &Operation, old: &Observed, end: &End
         container_id: old.id.as_str().to_owned(),
         image: Some(old.image.clone()),
         image_id: Some(old.image_id.as_str().to_owned()),
+        foreign: old.operation.is_none(),
         exit_code: end.exit_code,
         oom_killed: end.oom_killed,
         killed_after_grace: end.killed_after_grace,
     })
 }
 
-/// The entry of the tag in the ledger: it ran under this digest.
+/// The entry of the tag in the ledger: it is bound to this digest.
 pub(super) fn tag_ran(operation: &Operation, image: &PulledImage) -> Event {
     Event::TagRan(TagRan {
         operation: operation.id.clone(),
@@ -226,10 +229,13 @@ pub(super) fn operation_ended(
         up_at,
     } = facts.unwrap_or(&none);
     let (digest, image_id) = pulled.clone().unzip();
-    let downtime = down_since
-        .zip(*up_at)
-        .map(|(down, up)| up.saturating_duration_since(down));
     let known = failure.map_or(*state, |failure| Some(failure.state));
+    // A start that did not hold is none: the runtime is down until another one does.
+    let held = failure.is_none() || known == Some(RuntimeState::NewRunning);
+    let up_at = up_at.filter(|_| held);
+    let downtime = down_since
+        .zip(up_at)
+        .map(|(down, up)| up.saturating_duration_since(down));
     Event::OperationEnded(Box::new(OperationEnded {
         operation: operation.id.clone(),
         kind: operation.kind(),
@@ -244,6 +250,8 @@ pub(super) fn operation_ended(
         signature: signature.clone(),
         container_id: container.as_ref().map(|id| id.as_str().to_owned()),
         duration_ms: millis(operation.arrived.elapsed()),
+        down_since: down_since.map(at),
+        up_since: up_at.map(at),
         downtime_ms: downtime.map(millis),
         runtime_env: runtime_env.clone(),
         container_settings: container_settings.clone(),
@@ -268,6 +276,11 @@ fn outcome(failure: Option<&Failure>) -> Outcome {
             _ => Outcome::Failed,
         },
     }
+}
+
+/// A moment of this process as records show it.
+fn at(moment: Instant) -> String {
+    audit::timestamp(OffsetDateTime::now_utc() - moment.elapsed())
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -7,7 +7,7 @@ use super::failure::StepError;
 use super::step::Run;
 use crate::audit::{SignatureRecord, SignatureVerdict};
 use crate::engine::PulledImage;
-use crate::registry::{RegistryError, ask_for_signature};
+use crate::registry::{RegistryError, Way, ask_for_signature};
 use crate::settings::SIGNATURE_LIMIT;
 use crate::signature::{Expected, SignaturePolicy, Verdict};
 
@@ -35,8 +35,11 @@ pub(super) async fn signed(
         digest: &pulled.digest,
         environment: deps.environment,
     };
-    let docker_config = deps.docker_config.as_deref();
-    let asked = ask_for_signature(docker_config, &settings.keys, &expected, limit).await;
+    let way = Way {
+        docker_config: deps.docker_config.as_deref(),
+        proxy: &deps.proxy,
+    };
+    let asked = ask_for_signature(&way, &settings.keys, &expected, limit).await;
     let record = record(settings.policy, &asked);
     let Some(detail) = &record.detail else {
         log::info!("operation={operation} signature: {}", shown(&record));

@@ -72,6 +72,7 @@ impl<'a> Run<'a> {
     /// From here on the old container is not what it was.
     pub(super) fn touch(&mut self) {
         self.touched = true;
+        self.deps.watcher.touch();
     }
 
     pub(super) fn has_touched(&self) -> bool {

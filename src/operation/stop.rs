@@ -26,6 +26,7 @@ pub(super) async fn stop(run: &mut Run<'_>) -> Result<Completed, Failure> {
         .await?;
     if let Holder::Container(old) = holder {
         run.touch();
+        warn_of_foreign(run, &old);
         let end = run
             .step(Step::Stop, stop_old(run, &old, Duration::ZERO))
             .await?;
@@ -111,8 +112,20 @@ async fn died(old: &Observed, events: &mut Receiver<ContainerEvent>) -> Option<E
                 exit_code: Some(code),
             } => return Some(Exit { code, oom_killed }),
             EventAction::Died { exit_code: None } => return None,
-            EventAction::Started | EventAction::HealthChanged | EventAction::Other => {}
+            _ => {}
         }
+    }
+}
+
+/// Says that what is replaced or stopped was made by somebody else; its record says so too.
+pub(super) fn warn_of_foreign(run: &Run<'_>, old: &Observed) {
+    if old.operation.is_none() {
+        log::warn!(
+            "operation={} container {} of {} was not made by this agent",
+            run.operation.id,
+            old.id,
+            old.image
+        );
     }
 }
 

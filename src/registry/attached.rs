@@ -14,6 +14,9 @@ pub(super) const LARGEST: usize = 256 * 1024;
 const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
 const CERTIFICATE: &str = "dev.sigstore.cosign/certificate";
 
+/// Blob stores know no types.
+const ANY: &str = "*/*";
+
 /// What judges it.
 pub(super) struct Attached<'a> {
     pub(super) client: &'a mut Client,
@@ -64,7 +67,7 @@ impl Attached<'_> {
             let found = harmless(&layer.media_type);
             return Err(Flaw::Refused(format!("it is no signature but {found}")));
         }
-        let bundle = self.fetch("a bundle", "blobs", BUNDLE, layer).await?;
+        let bundle = self.fetch("a bundle", "blobs", ANY, layer).await?;
         Ok(check_bundle(&bundle, self.keys, self.expected)?)
     }
 
@@ -78,9 +81,7 @@ impl Attached<'_> {
         let Some(signature) = annotation(SIGNATURE) else {
             return Err(Refusal::Signatures(0).into());
         };
-        let payload = self
-            .fetch("a payload", "blobs", SIMPLE_SIGNING, layer)
-            .await?;
+        let payload = self.fetch("a payload", "blobs", ANY, layer).await?;
         match check_simple(&payload, signature, self.keys, self.expected) {
             Err(Refusal::OtherKey) if annotation(CERTIFICATE).is_some() => {
                 Err(Refusal::OwnKey.into())

@@ -8,19 +8,16 @@ use hyper::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LINK,
 };
 use hyper::{Request, Response, StatusCode, Uri};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 
 use super::address::{Address, is_loopback, is_trusted};
 use super::answer::{address, causes, next_page, target, text, whole};
 use super::challenge::Challenge;
 use super::error::RegistryError;
+use super::http::Http;
 use super::token;
 use crate::credentials::RegistryAuth;
 use crate::domain::Repository;
-use crate::https;
+use crate::settings::ProxySettings;
 
 /// From a registry to its blob store is one.
 const MAX_REDIRECTS: usize = 4;
@@ -28,8 +25,6 @@ const MAX_REDIRECTS: usize = 4;
 const LARGEST_TOKEN: usize = 64 * 1024;
 /// What the registry says the answer's digest is.
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
-
-type Http = legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
 /// Asks one repository of one registry.
 pub(super) struct Client {
@@ -61,12 +56,8 @@ impl Client {
     pub(super) async fn new(
         repository: &Repository,
         auth: Option<RegistryAuth>,
+        proxy: &ProxySettings,
     ) -> Result<Self, RegistryError> {
-        let tls = HttpsConnectorBuilder::new()
-            .with_tls_config(https::client_config().await?)
-            .https_or_http()
-            .enable_http1()
-            .build();
         let authorization = match &auth {
             Some(RegistryAuth::RegistryToken(token)) => token::bearer(token),
             _ => None,
@@ -76,7 +67,7 @@ impl Client {
             auth,
             authorization,
             challenged: false,
-            http: legacy::Client::builder(TokioExecutor::new()).build(tls),
+            http: Http::new(proxy).await?,
         })
     }
 

@@ -67,6 +67,12 @@ pub enum RegistryError {
 }
 
 impl RegistryError {
+    /// Whether there was no way to it at all, or none in time.
+    #[must_use]
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Transport(..) | Self::Deadline(_))
+    }
+
     /// Whether time ran out, and not the registry's patience.
     #[must_use]
     pub fn is_deadline(&self) -> bool {

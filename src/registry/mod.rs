@@ -13,6 +13,7 @@ mod attached;
 mod challenge;
 mod client;
 mod error;
+mod http;
 mod oci;
 mod search;
 mod token;
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 use crate::credentials::RegistryCredentials;
 use crate::domain::Repository;
+use crate::settings::ProxySettings;
 use crate::signature::{Expected, PinnedKey, Verdict};
 
 use client::Client;
@@ -30,22 +32,31 @@ pub use error::RegistryError;
 /// The most that reading credentials may take, helpers included.
 const CREDENTIALS_LIMIT: Duration = Duration::from_secs(5);
 
+/// How the registry is reached.
+#[derive(Debug, Clone, Copy)]
+pub struct Way<'a> {
+    /// Directory of Docker's `config.json`, with the credentials.
+    pub docker_config: Option<&'a Path>,
+    /// Through which proxy, for which hosts.
+    pub proxy: &'a ProxySettings,
+}
+
 /// Asks the registry whether one of `keys` has signed exactly this. Credentials are read afresh from Docker's
-/// configuration in `docker_config`.
+/// configuration.
 ///
 /// Cancel-safe: nothing becomes of it but its answer.
 ///
 /// # Errors
 /// The registry, its token server or the credentials' helper refused, failed or did not answer within `limit`.
 pub async fn ask_for_signature(
-    docker_config: Option<&Path>,
+    way: &Way<'_>,
     keys: &[PinnedKey],
     expected: &Expected<'_>,
     limit: Duration,
 ) -> Result<Verdict, RegistryError> {
     let asking = async {
         let repository = expected.image.repository();
-        let mut client = connected(docker_config, repository).await?;
+        let mut client = connected(way, repository).await?;
         search::search(&mut client, keys, expected).await
     };
     tokio::time::timeout(limit, asking)
@@ -60,12 +71,12 @@ pub async fn ask_for_signature(
 /// # Errors
 /// As there.
 pub async fn try_the_way(
-    docker_config: Option<&Path>,
+    way: &Way<'_>,
     repository: &Repository,
     limit: Duration,
 ) -> Result<(), RegistryError> {
     let trying = async {
-        let mut client = connected(docker_config, repository).await?;
+        let mut client = connected(way, repository).await?;
         client.try_the_way().await
     };
     tokio::time::timeout(limit, trying)
@@ -73,10 +84,8 @@ pub async fn try_the_way(
         .unwrap_or(Err(RegistryError::Deadline(limit)))
 }
 
-async fn connected(
-    docker_config: Option<&Path>,
-    repository: &Repository,
-) -> Result<Client, RegistryError> {
-    let auth = RegistryCredentials::load(docker_config, repository.host(), CREDENTIALS_LIMIT).await;
-    Client::new(repository, auth?).await
+async fn connected(way: &Way<'_>, repository: &Repository) -> Result<Client, RegistryError> {
+    let host = repository.host();
+    let auth = RegistryCredentials::load(way.docker_config, host, CREDENTIALS_LIMIT).await;
+    Client::new(repository, auth?, way.proxy).await
 }

@@ -1,15 +1,23 @@
-//! Keeps the view fresh: follows the engine's events, with an inspect behind each, and one now and then without any.
+//! Keeps the view fresh: follows the engine's events, with an inspect behind each, and one now and then without any. What
+//! it sees between operations goes into the trail.
 //!
 //! Events are hints. They are lost under pressure and at engine restarts, so a periodic inspect stands behind them.
 
+use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
+use super::changes::Whereabouts;
+use super::observer::Observer;
 use super::view::ViewPublisher;
-use crate::engine::{ContainerEvent, Engine, EngineError};
+use crate::audit::{RuntimeObserved, Trail};
+use crate::domain::ContainerName;
+use crate::engine::{ContainerEvent, Engine, EngineError, EventAction, Observed};
 
 /// Within the age bound of the view: one may fail, one may be late.
 const INSPECTS_PER_MAX_AGE: u32 = 3;
@@ -23,36 +31,65 @@ const EVENT_BUFFER: usize = 64;
 /// What operations ask of the watcher.
 #[derive(Clone)]
 pub struct WatcherHandle {
-    refresh: mpsc::Sender<Refresh>,
+    requests: mpsc::Sender<Request>,
     events: broadcast::Sender<ContainerEvent>,
+    /// An operation acts on the container.
+    own: Arc<AtomicBool>,
 }
 
-/// An inspect that somebody waits for.
-struct Refresh {
-    done: oneshot::Sender<()>,
-    /// The container is not what it was: if the inspect fails, the view is not served until one succeeds.
-    changed: bool,
+/// What is asked of the watcher.
+enum Request {
+    /// An inspect that somebody waits for.
+    Refresh {
+        done: oneshot::Sender<()>,
+        /// The container is not what it was: if the inspect fails, the view is not served until one succeeds.
+        changed: bool,
+    },
+    /// An operation acts from now on: what was observed before is to be recorded.
+    Touched,
+    /// The agent ends: what was observed is to be recorded.
+    Flush { done: oneshot::Sender<()> },
 }
 
 /// The task beside the actor.
 pub struct Watcher {
     engine: Engine,
     publisher: ViewPublisher,
+    observer: Observer,
+    trail: Trail,
     poll: Duration,
-    refresh: mpsc::Receiver<Refresh>,
+    requests: mpsc::Receiver<Request>,
     events: broadcast::Sender<ContainerEvent>,
     reachable: Option<bool>,
 }
 
 impl WatcherHandle {
-    /// Inspects now and returns when the view shows it, or when the inspect has failed. Cancel-safe: the inspect is made all the same. `changed` says that what the view
-    /// showed so far is no longer true.
+    /// Inspects now and returns when the view shows it, or when the inspect has failed. Cancel-safe: the inspect is made
+    /// all the same. `changed` says that an operation has acted and that what the view showed so far is no longer true:
+    /// what is seen from here on is observed again.
     pub async fn refresh(&self, changed: bool) {
         let (done, refreshed) = oneshot::channel();
-        let asked = Refresh { done, changed };
-        if self.refresh.send(asked).await.is_ok() {
+        self.ask(Request::Refresh { done, changed }, refreshed)
+            .await;
+    }
+
+    /// An operation acts on the container from now on: until the refresh behind it nothing is an observation.
+    pub fn touch(&self) {
+        self.own.store(true, Ordering::Release);
+        // A watcher that has much to do records what was under way later, or finds what came of it.
+        self.requests.try_send(Request::Touched).ok();
+    }
+
+    /// Records what was observed and waits for more of it, because the agent ends.
+    pub async fn flush(&self) {
+        let (done, flushed) = oneshot::channel();
+        self.ask(Request::Flush { done }, flushed).await;
+    }
+
+    async fn ask(&self, request: Request, done: oneshot::Receiver<()>) {
+        if self.requests.send(request).await.is_ok() {
             // A dropped reply means that the watcher is gone, and the process with it.
-            drop(refreshed.await);
+            drop(done.await);
         }
     }
 
@@ -64,25 +101,32 @@ impl WatcherHandle {
 }
 
 impl Watcher {
-    /// A watcher that inspects at least three times within `max_age`.
+    /// A watcher of the container of this name, which inspects at least three times within `max_age` and records in
+    /// `trail` what no operation did.
     #[must_use]
     pub fn new(
         engine: Engine,
+        name: &ContainerName,
         publisher: ViewPublisher,
+        trail: Trail,
         max_age: Duration,
     ) -> (Self, WatcherHandle) {
-        let (refresh_in, refresh) = mpsc::channel(8);
+        let (requests_in, requests) = mpsc::channel(8);
         let (events, _) = broadcast::channel(EVENT_BUFFER);
+        let own = Arc::new(AtomicBool::new(false));
         let handle = WatcherHandle {
-            refresh: refresh_in,
+            requests: requests_in,
             events: events.clone(),
+            own: Arc::clone(&own),
         };
         (
             Self {
                 engine,
                 publisher,
+                observer: Observer::new(name.as_str().to_owned(), own),
+                trail,
                 poll: max_age / INSPECTS_PER_MAX_AGE,
-                refresh,
+                requests,
                 events,
                 reachable: None,
             },
@@ -113,18 +157,16 @@ impl Watcher {
         loop {
             tokio::select! {
                 biased;
-                asked = self.refresh.recv() => match asked {
+                asked = self.requests.recv() => match asked {
                     // One that failed is soon followed by another.
-                    Some(asked) => if !self.inspect_for(asked).await { next_inspect = Instant::now() },
+                    Some(asked) => if !self.answer(asked).await { next_inspect = Instant::now() },
                     None => return false,
                 },
                 event = stream.next() => match event {
-                    Some(Ok(event)) => {
-                        self.take(event);
-                        next_inspect = Instant::now();
-                    }
+                    Some(Ok(event)) => if self.take(event) { next_inspect = Instant::now() },
                     Some(Err(_)) | None => return true,
                 },
+                () = until(self.observer.due()) => self.conclude().await,
                 () = sleep_until(next_inspect) => {
                     self.inspect().await;
                     next_inspect = Instant::now() + if settled { self.poll } else { SETTLE };
@@ -140,8 +182,8 @@ impl Watcher {
         let until = Instant::now() + RECONNECT;
         loop {
             tokio::select! {
-                asked = self.refresh.recv() => match asked {
-                    Some(asked) => drop(self.inspect_for(asked).await),
+                asked = self.requests.recv() => match asked {
+                    Some(asked) => drop(self.answer(asked).await),
                     None => return false,
                 },
                 () = sleep_until(until) => return true,
@@ -149,39 +191,123 @@ impl Watcher {
         }
     }
 
-    /// Hands an event on. It is not shown by itself: whether an end is one depends on what the engine does next, which
-    /// the inspect behind every event tells.
-    fn take(&self, event: ContainerEvent) {
+    /// Hands an event of our name on; whether an inspect is to follow it at once. It is not shown by itself: whether an end
+    /// is one depends on what the engine does next, which the inspect behind every event tells.
+    fn take(&mut self, event: ContainerEvent) -> bool {
+        if !self.observer.concerns(&event) {
+            return false;
+        }
+        self.observer.take(&event, Instant::now());
+        // An inspect behind a signal would wait for the end of the process; a stop and a restart come behind the events
+        // that matter.
+        let tells = !matches!(
+            event.action,
+            EventAction::Signalled { .. } | EventAction::Stopped | EventAction::Restarted
+        );
         // Nobody listening is the rule: operations are rare.
         self.events.send(event).ok();
+        tells
     }
 
-    /// Whether the inspect succeeded.
-    async fn inspect_for(&mut self, asked: Refresh) -> bool {
-        let Refresh { done, changed } = asked;
-        let succeeded = self.inspect().await;
-        if changed && !succeeded {
-            self.publisher.invalidate();
+    /// False if an inspect was asked for and failed.
+    async fn answer(&mut self, request: Request) -> bool {
+        match request {
+            Request::Refresh { done, changed } => {
+                let succeeded = self.refresh(changed).await;
+                // The operation that asked may have been cancelled by the process's end.
+                done.send(()).ok();
+                succeeded
+            }
+            Request::Touched => {
+                let under_way = self.observer.flush(Instant::now());
+                self.record(under_way);
+                true
+            }
+            Request::Flush { done } => {
+                let under_way = self.observer.flush(Instant::now());
+                self.record(under_way);
+                done.send(()).ok();
+                true
+            }
         }
-        // The operation that asked may have been cancelled by the process's end.
-        done.send(()).ok();
-        succeeded
     }
 
+    async fn refresh(&mut self, changed: bool) -> bool {
+        if !changed {
+            return self.inspect().await;
+        }
+        let observed = self.ask_engine().await;
+        self.observer.rebase(observed.as_ref().map(Option::as_ref));
+        match observed {
+            Some(observed) => {
+                self.publisher.publish(observed);
+                true
+            }
+            None => {
+                self.publisher.invalidate();
+                false
+            }
+        }
+    }
+
+    /// Shows what an inspect shows; whether it succeeded.
     async fn inspect(&mut self) -> bool {
+        let Some(observed) = self.ask_engine().await else {
+            return false;
+        };
+        let seen = self.observer.see(observed.as_ref(), Instant::now());
+        self.record(seen);
+        self.publisher.publish(observed);
+        true
+    }
+
+    /// Puts what was told and what is seen now into records.
+    async fn conclude(&mut self) {
+        let Some(observed) = self.ask_engine().await else {
+            return self.observer.postpone(Instant::now());
+        };
+        let whereabouts = match self.observer.missed(observed.as_ref()) {
+            None => Whereabouts::Unknown,
+            Some(id) => match self.engine.name_of(id).await {
+                Ok(Some(name)) => Whereabouts::Named(name),
+                Ok(None) => Whereabouts::Gone,
+                Err(_) => Whereabouts::Unknown,
+            },
+        };
+        let records = self
+            .observer
+            .conclude(observed.as_ref(), whereabouts, Instant::now());
+        self.record(records);
+        self.publisher.publish(observed);
+    }
+
+    fn record(&self, observed: Vec<RuntimeObserved>) {
+        for one in observed {
+            log::info!("{one}");
+            self.trail.observed(one);
+        }
+    }
+
+    /// One inspect; none if it fails.
+    async fn ask_engine(&mut self) -> Option<Option<Observed>> {
         let observed = self.engine.inspect_name().await;
         let reachable = observed.is_ok();
-        match observed {
-            Ok(observed) => self.publisher.publish(observed),
-            Err(error) if self.reachable != Some(false) => {
-                log::warn!("the view of the container ages: {error}")
-            }
-            Err(_) => {}
+        if let Err(error) = &observed
+            && self.reachable != Some(false)
+        {
+            log::warn!("the view of the container ages: {error}");
         }
         if reachable && self.reachable == Some(false) {
             log::info!("the Docker engine answers again");
         }
         self.reachable = Some(reachable);
-        reachable
+        observed.ok()
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => pending().await,
     }
 }

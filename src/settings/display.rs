@@ -36,6 +36,7 @@ impl Settings {
             access,
             runtime,
             signatures,
+            proxy,
             engine,
             operation,
             status_max_age,
@@ -55,6 +56,7 @@ impl Settings {
         lines.extend(engine_lines(engine));
         lines.extend(operation_lines(operation));
         lines.extend(signature_lines(signatures));
+        lines.extend(proxy.lines());
         lines.extend([
             (
                 "STATUS_MAX_AGE_SECONDS",

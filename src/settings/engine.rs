@@ -116,20 +116,19 @@ impl EngineSettings {
 
 /// A URL without what may be secret in it: everything up to the last `@`, because a password that was not escaped may
 /// hold whatever seems to end the authority, and what follows a `?`.
-fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url
-        .split_once("://")
-        .filter(|(scheme, _)| *scheme != "unix")
-    else {
+pub(super) fn without_password(url: &str) -> String {
+    if url.starts_with("unix://") {
         return url.to_owned();
-    };
+    }
+    let begin = url.find("://").map_or(0, |at| at + 3);
+    let (scheme, rest) = url.split_at(begin);
     let (user, rest) = match rest.rsplit_once('@') {
         Some((_, rest)) => ("***@", rest),
         None => ("", rest),
     };
     match rest.split_once('?') {
-        Some((rest, _)) => format!("{scheme}://{user}{rest}?***"),
-        None => format!("{scheme}://{user}{rest}"),
+        Some((rest, _)) => format!("{scheme}{user}{rest}?***"),
+        None => format!("{scheme}{user}{rest}"),
     }
 }
 

@@ -11,6 +11,7 @@ use super::names;
 use super::operation::OperationSettings;
 use super::paths;
 use super::problem::{Problem, SettingsError};
+use super::proxy::ProxySettings;
 use super::reader::{Reader, absolute};
 use super::runtime::RuntimeSettings;
 use super::signature;
@@ -40,6 +41,8 @@ pub struct Settings {
     pub runtime: RuntimeSettings,
     /// Whether images must be signed, and by which keys.
     pub signatures: SignatureSettings,
+    /// How the registry is reached when it is asked for them.
+    pub proxy: ProxySettings,
     /// Where the engine and the registry credentials are.
     pub engine: EngineSettings,
     /// Limits of operations.
@@ -139,6 +142,10 @@ impl Settings {
         let runtime = RuntimeSettings::read(reader, environment, &root);
         let access = access::read(reader);
         let signatures = signature::read(reader);
+        let proxy = match signatures.is_on() {
+            true => ProxySettings::read(reader),
+            false => ProxySettings::default(),
+        };
         let operation = OperationSettings::read(reader, signatures.is_on());
         if environment == Some(Environment::Prod) && operation.allow_mutable_tags {
             reader.problem(
@@ -169,6 +176,7 @@ impl Settings {
             access,
             runtime,
             signatures,
+            proxy,
             engine,
             operation,
             status_max_age,

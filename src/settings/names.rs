@@ -1,7 +1,7 @@
 //! The names of the settings, and what is so close to one that it must be meant for one.
 
 /// Every variable that the agent reads.
-pub const NAMES: [&str; 39] = [
+pub const NAMES: [&str; 41] = [
     "ENVIRONMENT",
     "CONTAINER_NAME",
     "AUDIT_EVENTS_PATH",
@@ -41,6 +41,8 @@ pub const NAMES: [&str; 39] = [
     "CF_ACCESS_CERTS_URL",
     "SIGNATURE_POLICY",
     "SIGNATURE_KEYS",
+    "HTTPS_PROXY",
+    "NO_PROXY",
 ];
 
 /// What the settings of the checks begin with: of who may ask, and of what may run.

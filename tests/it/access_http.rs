@@ -349,6 +349,7 @@ fn only_loopback_is_listened_on() {
 #[test]
 fn the_log_says_at_the_start_which_checks_are_on_and_how_to_mend_none() {
     let (_world, agent) = pinned();
+    assert_eq!(agent.status_answer().status, 200);
     assert!(
         agent.log().contains("pinned token (old.access, ci.access)"),
         "{}",
@@ -360,6 +361,8 @@ fn the_log_says_at_the_start_which_checks_are_on_and_how_to_mend_none() {
     let name = world.name.clone();
     world.set("CONTAINER_NAME", &name);
     let agent = world.agent();
+    // Its port takes connections before it has said everything.
+    assert_eq!(agent.status_answer().status, 200);
     let log = agent.log();
     let warned = log
         .lines()

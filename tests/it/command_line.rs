@@ -1,8 +1,9 @@
 //! The commands beside `serve`, and wrong settings.
 
 use std::process::{Command, Output};
+use std::time::Duration;
 
-use crate::harness::{CANARY, Kind, World};
+use crate::harness::{CANARY, Kind, World, until};
 
 fn run(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_deploy-agent"))
@@ -131,7 +132,7 @@ fn the_trail_of_a_deploy_is_shown_and_checked() {
     assert_eq!(checked.status.code(), Some(1), "{}", text(&checked.stdout));
 }
 
-fn checked(world: &World) -> (Option<i32>, String, String) {
+pub fn checked(world: &World) -> (Option<i32>, String, String) {
     let file = world.env_file();
     let output = run(&["check", "--env-file", &file.display().to_string()]);
     (
@@ -187,6 +188,10 @@ fn check_names_a_taken_port_unless_its_own_agent_has_it() {
     assert_eq!(code, Some(1));
     assert!(problems.contains("PORT"), "{problems}");
     drop(taken);
+    // A process that another test forks at this moment holds the socket until it executes its program.
+    until("the port is free", Duration::from_secs(10), || {
+        std::net::TcpStream::connect(("127.0.0.1", world.port)).is_err()
+    });
     let _agent = world.agent();
     let (code, said, problems) = checked(&world);
     assert_eq!(code, Some(0), "{problems}");

@@ -28,6 +28,7 @@ mod metrics;
 mod moving;
 mod old_host;
 mod oracle;
+mod package;
 mod pages;
 mod remote_engine;
 #[macro_use]

@@ -174,6 +174,33 @@ impl World {
         self.settings.extend(settings);
     }
 
+    /// The same in prod, whose state directory is new.
+    pub fn in_prod(kind: Kind) -> Self {
+        let mut world = Self::new(kind);
+        world.name = world.name.replace("-dev", "-prod");
+        let name = world.name.clone();
+        world.set("ENVIRONMENT", "prod");
+        world.set("CONTAINER_NAME", &name);
+        world
+    }
+
+    /// An operator acknowledges what the agent doubts of its ledger: what the command says.
+    pub fn acknowledge(&self, reason: &str) -> String {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_deploy-agent"))
+            .args(["acknowledge", "--reason", reason, "--env-file"])
+            .arg(self.env_file())
+            .env_clear()
+            .output()
+            .expect("the command runs");
+        let said = format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        assert!(output.status.success(), "{said}");
+        said
+    }
+
     pub fn set(&mut self, name: &str, value: &str) {
         self.settings.insert(name.to_owned(), value.to_owned());
     }

@@ -7,7 +7,7 @@ use dreichor_test_support::fake_engine::{ErrorBody, Fault, Kind, Verb};
 
 use super::kills::{PRUNE, prunable};
 use crate::faults::{assert_intact, last_outcome};
-use crate::harness::World;
+use crate::harness::{Agent, World};
 
 fn faults(verb: Verb) -> Vec<Fault> {
     let json = |code| Kind::Status(code, ErrorBody::Json("made up by the test".to_owned()));
@@ -38,15 +38,15 @@ fn every_fault_of(
     command: &str,
     arguments: &[&str],
     verbs: &[Verb],
-    again: impl Fn(),
+    again: impl Fn(&Agent),
 ) {
     let fake = world.fake.as_ref().expect("the fake engine");
-    let _agent = world.agent();
-    let running = world.identity();
+    let agent = world.agent();
     let mut cases = 0;
     for fault in verbs.iter().flat_map(|verb| faults(*verb)) {
         cases += 1;
-        again();
+        again(&agent);
+        let running = world.identity();
         fake.controls().inject(fault.clone());
         let (code, said) = world.operator(command, arguments);
         fake.controls().clear_faults();
@@ -70,7 +70,11 @@ fn every_fault_of_a_prune_leaves_the_runtime_alone_and_is_told() {
     let world = prunable();
     let (command, arguments) = PRUNE;
     let verbs = [Verb::ImageList, Verb::ImageRemove];
-    every_fault_of(&world, command, &arguments, &verbs, || world.pull("1.0.0"));
+    every_fault_of(&world, command, &arguments, &verbs, |agent| {
+        for tag in ["1.0.0", "1.0.2"] {
+            assert_eq!(agent.deploy(&world.image(tag)).status, 200);
+        }
+    });
     assert_intact(&world);
 }
 
@@ -80,6 +84,6 @@ fn every_fault_of_a_pull_ahead_leaves_the_runtime_alone_and_is_told() {
     drop(world.running_one());
     world.push("2.0.0", &["run"]);
     let verbs = [Verb::Version, Verb::ImagePull, Verb::ImageInspect];
-    every_fault_of(&world, "pull", &["2.0.0"], &verbs, || {});
+    every_fault_of(&world, "pull", &["2.0.0"], &verbs, |_| {});
     assert_intact(&world);
 }

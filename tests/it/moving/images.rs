@@ -39,6 +39,20 @@ fn latest_in_prod_is_422() {
 }
 
 #[test]
+fn the_first_deploy_in_prod_waits_for_an_acknowledgement() {
+    let mut world = world(Kind::Fake);
+    world.name = world.name.replace("-dev", "-prod");
+    let name = world.name.clone();
+    world.set("ENVIRONMENT", "prod");
+    world.set("CONTAINER_NAME", &name);
+    let agent = world.agent();
+    assert_eq!(agent.deploy(&world.image("1.0.0")).status, 409);
+    world.acknowledge("moved from the old agent");
+    let answer = agent.deploy(&world.image("1.0.0"));
+    assert_eq!(answer.status, 200, "{}", answer.body);
+}
+
+#[test]
 fn an_image_of_another_repository_is_422() {
     let world = world(Kind::Fake);
     let answer = world.agent().deploy("docker.io/library/alpine:3.20");

@@ -148,10 +148,21 @@ fn with_log_driver(world: &mut World, driver: &str) {
     }
 }
 
+/// `check` tells which log is bounded and which is left alone.
+fn check_says(world: &World, line: &str) {
+    let (code, said, problems) = crate::command_line::checked(world);
+    assert_eq!(code, Some(0), "{problems}");
+    assert!(said.contains(line), "{said}");
+}
+
 fn the_local_log_driver_is_bounded_too(mut world: World) {
     with_log_driver(&mut world, "local");
     world.push("1.0.0", &["run"]);
     let agent = deployed(&world, "1.0.0");
+    check_says(
+        &world,
+        "log of the runtime: local, at most 3 files of 10m\n",
+    );
     let log = host_config(&world)["LogConfig"].clone();
     assert_eq!(log["Type"], "local");
     assert_eq!(log["Config"], json!({ "max-size": "10m", "max-file": "3" }));
@@ -172,6 +183,10 @@ fn another_default_log_driver_keeps_its_own_settings(mut world: World) {
     let _agent = deployed(&world, "1.0.0");
     let log = host_config(&world)["LogConfig"].clone();
     assert_eq!((&log["Type"], &log["Config"]), (&json!("none"), &json!({})));
+    check_says(
+        &world,
+        "log of the runtime: none, bounded by the engine's own settings",
+    );
 }
 
 fn a_limit_that_the_engine_cannot_keep_is_refused_before_anything_is_touched(mut world: World) {

@@ -11,6 +11,7 @@ use crate::harness::{World, until};
 on_both_engines!(
     what_ran_last_is_kept_and_what_is_removed_was_listed_before,
     what_lost_its_tag_is_removed_unless_a_container_uses_it,
+    what_somebody_has_just_pulled_is_left_alone,
 );
 
 /// The names that images of our repository have in the engine, tags and digests.
@@ -105,19 +106,21 @@ fn recorded(world: &World) {
 fn what_lost_its_tag_is_removed_unless_a_container_uses_it(mut world: World) {
     world.set("START_CONFIRMATION_SECONDS", "0");
     world.set("ALLOW_MUTABLE_TAGS", "true");
-    let salted = |salt: &str| ImageSpec::mode(&["run"]).salt(format!("{}{salt}", world.name));
     let path = world.repository_path();
-    let moved: Vec<_> = ["one", "two", "three"]
-        .map(|salt| salted(salt).build())
-        .into();
     let agent = world.agent();
-    world.registry.put(path, "1.0.0", &moved[0]);
-    assert_eq!(agent.deploy(&world.image("1.0.0")).status, 200);
-    for image in &moved[1..] {
-        world.registry.put(path, "1.0.0", image);
-        world.pull("1.0.0");
+    let mut users = Vec::new();
+    // One is used by a container of somebody else's, the second by nobody, the third runs and has the tag.
+    for salt in ["one", "two", "three"] {
+        let image = ImageSpec::mode(&["run"]).salt(format!("{}{salt}", world.name));
+        world.registry.put(path, "1.0.0", &image.build());
+        assert_eq!(agent.deploy(&world.image("1.0.0")).status, 200);
+        if salt == "one" {
+            let body = serde_json::json!({ "Image": world.shown()["Image"] });
+            let path = format!("/containers/create?name=user-of-{}", world.name);
+            let made = world.engine("POST", &path, Some(&body)).json();
+            users.push(made["Id"].as_str().expect("an id").to_owned());
+        }
     }
-    // The first is what runs, the third has the tag, the second is needed by nobody.
     let digests = names(&world, "RepoDigests");
     assert_eq!(digests.len(), 3, "{digests:?}");
     let running = world.identity();
@@ -127,7 +130,36 @@ fn what_lost_its_tag_is_removed_unless_a_container_uses_it(mut world: World) {
     assert_eq!(names(&world, "RepoDigests").len(), 2, "{said}");
     assert_eq!(names(&world, "RepoTags"), ["1.0.0"]);
     assert_eq!(world.identity(), running);
-    assert_eq!(agent.deploy(&world.image("1.0.0")).status, 200);
+    for user in users {
+        world.remove(&user);
+    }
+}
+
+/// As the other environment's agent does amid its deploy: what it has just pulled is not taken away under it.
+fn what_somebody_has_just_pulled_is_left_alone(mut world: World) {
+    world.set("START_CONFIRMATION_SECONDS", "0");
+    let agent = world.agent();
+    for tag in ["1.0.0", "1.0.1", "1.0.2"] {
+        world.push(tag, &["run"]);
+        assert_eq!(agent.deploy(&world.image(tag)).status, 200);
+    }
+    world.pull("1.0.0");
+    let (code, said) = world.operator("prune", &["--keep", "0"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(
+        said.contains("1 to remove") && said.contains(&world.image("1.0.1")),
+        "{said}"
+    );
+    let (code, said) = world.operator("prune", &["--keep", "0", "--yes"]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(names(&world, "RepoTags"), ["1.0.0", "1.0.2"], "{said}");
+    // It ran here since: nobody else is about to start it.
+    for tag in ["1.0.0", "1.0.2"] {
+        assert_eq!(agent.deploy(&world.image(tag)).status, 200);
+    }
+    let (code, said) = world.operator("prune", &["--keep", "0", "--yes"]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(names(&world, "RepoTags"), ["1.0.2"], "{said}");
 }
 
 #[test]

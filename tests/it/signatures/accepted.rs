@@ -1,8 +1,5 @@
-//! What counts as a signature, and what becomes of it: the deploy, the record, `history`, `check`.
+//! What counts as a signature, and deploys.
 
-use std::process::Command;
-
-use dreichor_test_support::fake_engine::Verb;
 use dreichor_test_support::images::{self, ImageSpec};
 use serde_json::json;
 
@@ -58,86 +55,6 @@ fn the_digest_of_the_index_counts_and_not_that_of_a_platform(mut world: World) {
     world.registry.put(path, "3.0.0", &next);
     let missing = format!("no signature of {}", next.digest);
     refused(&world, &agent, "3.0.0", 422, &[&missing]);
-}
-
-#[test]
-fn without_a_policy_nobody_asks_and_nothing_is_recorded() {
-    let world = World::new(Kind::Fake);
-    let (_agent, _) = world.running_one();
-    let asked = world.registry.seen();
-    let signatures = asked.iter().filter(|seen| {
-        seen.path.contains("/referrers/") || seen.path.contains("/manifests/sha256-")
-    });
-    assert_eq!(signatures.count(), 0);
-    assert!(world.last_outcome().get("signature").is_none());
-}
-
-/// The engine is asked not once more; the registry only where the policy is on.
-#[test]
-fn signatures_cost_the_engine_no_call() {
-    let calls = |signed: bool| {
-        let mut world = World::new(Kind::Fake);
-        let signer = Signer::new();
-        if signed {
-            enforcing(&mut world, &signer);
-        }
-        let image = world.push_runtime("1.0.0");
-        signer.sign(&world, "1.0.0", &image.digest);
-        let agent = world.agent();
-        let fake = world.fake.as_ref().expect("the fake engine");
-        fake.controls().reset_calls();
-        assert_eq!(agent.deploy(&world.image("1.0.0")).status, 200);
-        let calls = fake.controls().calls();
-        // The watcher looks whenever it likes.
-        let looks = [Verb::ContainerInspect, Verb::ContainerList, Verb::Events];
-        let calls = calls.iter().filter(|call| !looks.contains(&call.verb));
-        calls.map(|call| call.verb.name()).collect::<Vec<_>>()
-    };
-    assert_eq!(calls(false), calls(true));
-}
-
-#[test]
-fn warn_deploys_records_and_logs_what_is_missing() {
-    let mut world = World::new(Kind::Fake);
-    let signer = Signer::new();
-    policy(&mut world, "warn", &[&signer]);
-    let (agent, _) = world.running_one();
-    let record = world.last_outcome()["signature"].clone();
-    assert_eq!(record["policy"], "warn");
-    assert_eq!(record["verdict"], "not_signed");
-    assert!(
-        record["detail"]
-            .as_str()
-            .expect("text")
-            .contains("no signature of sha256:")
-    );
-    assert!(record.get("key").is_none());
-    assert!(
-        agent
-            .log()
-            .contains("deployed without an accepted signature")
-    );
-    let image = world.push_runtime("2.0.0");
-    signer.sign(&world, "2.0.0", &image.digest);
-    assert_eq!(agent.deploy(&world.image("2.0.0")).status, 200);
-    assert_eq!(world.last_outcome()["signature"]["verdict"], "signed");
-}
-
-#[test]
-fn warn_deploys_also_when_the_registry_does_not_say() {
-    use dreichor_test_support::registry::{Fault, What};
-    let mut world = World::new(Kind::Fake);
-    policy(&mut world, "warn", &[&Signer::new()]);
-    world.registry.fault(What::Signatures, Fault::Status(500));
-    let (_agent, _) = world.running_one();
-    let record = world.last_outcome()["signature"].clone();
-    assert_eq!(record["verdict"], "unanswered");
-    assert!(
-        record["detail"]
-            .as_str()
-            .expect("text")
-            .contains("answered 500")
-    );
 }
 
 #[test]
@@ -248,65 +165,4 @@ fn further_annotations_are_the_pipelines_own() {
     );
     let answer = agent.deploy(&world.image("2.0.0"));
     assert_eq!(answer.status, 200, "{}", answer.body);
-}
-
-#[test]
-fn history_shows_who_signed_and_that_nobody_did() {
-    let mut world = World::new(Kind::Fake);
-    let signer = Signer::new();
-    enforcing(&mut world, &signer);
-    let (agent, _) = running_signed(&world, &signer);
-    world.push_runtime("2.0.0");
-    refused(
-        &world,
-        &agent,
-        "2.0.0",
-        422,
-        &["the registry has no signature"],
-    );
-    let history = |more: &[&str]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_deploy-agent"))
-            .env_clear()
-            .arg("history")
-            .args(more)
-            .arg(world.path("state"))
-            .output()
-            .expect("it runs");
-        assert!(output.status.success(), "{output:?}");
-        String::from_utf8(output.stdout).expect("text")
-    };
-    let table = history(&[]);
-    let key = signer.id();
-    assert!(table.contains("SIGNED BY"), "{table}");
-    assert!(table.contains(&key["sha256:".len()..][..12]), "{table}");
-    assert!(table.contains("not_signed"), "{table}");
-    let json = history(&["--json"]);
-    assert!(json.contains(&format!("\"key\":\"{key}\"")), "{json}");
-}
-
-/// What a deploy would refuse is said when it is fetched ahead, by the same question.
-#[test]
-fn a_pull_ahead_asks_for_the_signature_too_and_status_shows_the_policy() {
-    let mut world = World::new(Kind::Fake);
-    let signer = Signer::new();
-    enforcing(&mut world, &signer);
-    let (_agent, _) = running_signed(&world, &signer);
-    let old = world.identity();
-    let image = world.push_runtime("2.0.0");
-    let (code, said) = world.operator("pull", &["2.0.0"]);
-    assert_eq!(code, 1, "{said}");
-    assert!(said.contains("the registry has no signature"), "{said}");
-    let outcome = world.last_outcome();
-    assert_eq!(outcome["http"], 422);
-    assert_eq!(outcome["signature"]["verdict"], "not_signed");
-    signer.sign(&world, "2.0.0", &image.digest);
-    let (code, said) = world.operator("pull", &["2.0.0"]);
-    assert_eq!(code, 0, "{said}");
-    assert_eq!(world.last_outcome()["signature"]["key"], signer.id());
-    assert_eq!(world.identity(), old);
-    let (_, said) = world.operator("status", &[]);
-    assert!(
-        said.contains(&format!("enforce, by {}", signer.id())),
-        "{said}"
-    );
 }

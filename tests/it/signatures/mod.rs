@@ -3,11 +3,13 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `signer` | makes signatures of every kind, right and wrong |
-//! | `accepted` | what counts, on both engines; policies, rotation, record, `history`, `check` |
+//! | `accepted` | what counts, on both engines; rotation |
+//! | `policies` | off, warn, enforce; record, `history`, `status`; what it costs |
 //! | `attacks` | what does not count, each with its reason, the old container untouched |
 //! | `registries` | registries that refuse, fail, stall, ask for tokens, redirect |
 //! | `flips` | every byte of what the real cosign wrote, flipped |
 //! | `by_cosign` | the real cosign, 2 and 3, against a real registry; `cosign` runs both |
+//! | `tls` | a registry behind TLS and a proxy |
 //! | `startup` | settings that are refused, and what the start says |
 
 mod accepted;
@@ -15,9 +17,11 @@ mod attacks;
 mod by_cosign;
 mod cosign;
 mod flips;
+mod policies;
 mod registries;
-mod signer;
+pub mod signer;
 mod startup;
+mod tls;
 
 use serde_json::Value;
 

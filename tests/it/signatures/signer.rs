@@ -7,6 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use dreichor_test_support::images::{self, digest};
 use serde_json::{Value, json};
 
+use dreichor_test_support::registry::Registry;
+
 use crate::harness::World;
 
 pub const BUNDLE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
@@ -19,6 +21,29 @@ const EMPTY: &str = "application/vnd.oci.empty.v1+json";
 /// What precedes the point in the encoding of every P-256 key.
 const PREFIX: &[u8] =
     b"\x30\x59\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07\x03\x42\x00";
+
+/// Where signatures are put.
+pub trait Place {
+    fn registry(&self) -> &Registry;
+    /// The repository as the registry calls it.
+    fn path(&self) -> &str;
+    /// The repository as images name it.
+    fn repository(&self) -> &str;
+}
+
+impl Place for World {
+    fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    fn path(&self) -> &str {
+        self.repository_path()
+    }
+
+    fn repository(&self) -> &str {
+        &self.repository
+    }
+}
 
 pub struct Signer {
     pair: EcdsaKeyPair,
@@ -81,16 +106,16 @@ impl Signer {
     }
 
     /// Signs a digest for this tag and `dev` as cosign 3 does, under the fallback tag.
-    pub fn sign(&self, world: &World, tag: &str, digest: &str) {
+    pub fn sign(&self, place: &impl Place, tag: &str, digest: &str) {
         let bundle = self.bundle(&statement(digest, tag, "dev"));
-        attach(world, digest, &[bundle.to_string()]);
+        attach(place, digest, &[bundle.to_string()]);
     }
 
     /// The same as cosign 2 does.
-    pub fn sign_simple(&self, world: &World, tag: &str, digest: &str) {
-        let payload = simple(&world.repository, digest, tag, "dev").to_string();
+    pub fn sign_simple(&self, place: &impl Place, tag: &str, digest: &str) {
+        let payload = simple(place.repository(), digest, tag, "dev").to_string();
         let signature = self.signature(payload.as_bytes());
-        attach_simple(world, digest, &[(payload, signature)]);
+        attach_simple(place, digest, &[(payload, signature)]);
     }
 }
 
@@ -124,8 +149,13 @@ fn descriptor(kind: &str, bytes: &[u8]) -> Value {
 }
 
 /// The manifest that holds a bundle; the bundle is kept with it.
-pub fn bundle_manifest(world: &World, subject: &str, layer_type: &str, bundle: &[u8]) -> Vec<u8> {
-    let registry = &world.registry;
+pub fn bundle_manifest(
+    place: &impl Place,
+    subject: &str,
+    layer_type: &str,
+    bundle: &[u8],
+) -> Vec<u8> {
+    let registry = place.registry();
     registry.attach_blob(b"{}");
     registry.attach_blob(bundle);
     json!({
@@ -141,11 +171,11 @@ pub fn bundle_manifest(world: &World, subject: &str, layer_type: &str, bundle: &
 }
 
 /// Keeps manifests, and gives a list of them.
-pub fn list(world: &World, manifests: &[Vec<u8>]) -> Vec<u8> {
+pub fn list(place: &impl Place, manifests: &[Vec<u8>]) -> Vec<u8> {
     let listed = manifests.iter().map(|manifest| {
-        let path = world.repository_path();
-        world
-            .registry
+        let path = place.path();
+        place
+            .registry()
             .attach(path, None, images::MANIFEST, manifest);
         let mut listed = descriptor(images::MANIFEST, manifest);
         // As ghcr.io shows it.
@@ -164,31 +194,31 @@ pub fn fallback_tag(digest: &str) -> String {
 }
 
 /// Puts bundles under the fallback tag of a digest.
-pub fn attach(world: &World, subject: &str, bundles: &[String]) {
+pub fn attach(place: &impl Place, subject: &str, bundles: &[String]) {
     let manifests: Vec<Vec<u8>> = bundles
         .iter()
-        .map(|bundle| bundle_manifest(world, subject, BUNDLE, bundle.as_bytes()))
+        .map(|bundle| bundle_manifest(place, subject, BUNDLE, bundle.as_bytes()))
         .collect();
-    let index = list(world, &manifests);
+    let index = list(place, &manifests);
     let tag = fallback_tag(subject);
-    world
-        .registry
-        .attach(world.repository_path(), Some(&tag), images::INDEX, &index);
+    place
+        .registry()
+        .attach(place.path(), Some(&tag), images::INDEX, &index);
 }
 
 /// Puts payloads and their signatures under the older tag of a digest.
-pub fn attach_simple(world: &World, subject: &str, payloads: &[(String, String)]) {
+pub fn attach_simple(place: &impl Place, subject: &str, payloads: &[(String, String)]) {
     let layers = payloads.iter().map(|(payload, signature)| {
-        world.registry.attach_blob(payload.as_bytes());
+        place.registry().attach_blob(payload.as_bytes());
         let mut layer = descriptor(SIMPLE, payload.as_bytes());
         layer["annotations"] = json!({ "dev.cosignproject.cosign/signature": signature });
         layer
     });
     let layers: Vec<Value> = layers.collect();
-    attach_simple_layers(world, subject, &json!(layers));
+    attach_simple_layers(place, subject, &json!(layers));
 }
 
-pub fn attach_simple_layers(world: &World, subject: &str, layers: &Value) {
+pub fn attach_simple_layers(place: &impl Place, subject: &str, layers: &Value) {
     let manifest = json!({
         "schemaVersion": 2,
         "mediaType": images::MANIFEST,
@@ -197,8 +227,8 @@ pub fn attach_simple_layers(world: &World, subject: &str, layers: &Value) {
     });
     let tag = format!("{}.sig", fallback_tag(subject));
     let manifest = manifest.to_string().into_bytes();
-    let path = world.repository_path();
-    world
-        .registry
+    let path = place.path();
+    place
+        .registry()
         .attach(path, Some(&tag), images::MANIFEST, &manifest);
 }

@@ -43,6 +43,15 @@ impl Host {
         assert_eq!(answer.body["environment"], environment);
     }
 
+    /// An operator acknowledges that the state directory is new.
+    pub fn acknowledge(&self, environment: &str) {
+        let file = format!("/opt/dreichor/{environment}/deploy-agent/.env");
+        let said = self.ok(&format!(
+            "deploy-agent acknowledge --env-file {file} --reason 'the first installation'"
+        ));
+        assert!(said.contains("acknowledged and recorded"), "{said}");
+    }
+
     pub fn status(&self, environment: &str) -> Answered {
         self.ask(environment, "GET", "/v1/status", "")
     }

@@ -23,6 +23,9 @@ fn a_bare_host_becomes_dev_and_prod_that_never_touch_each_other() {
     assert_eq!(host.property("prod", "ActiveState"), "inactive");
     host.furnish("prod");
     host.ok("dreichor-deploy-agent-setup install prod");
+    let refused = host.deploy("prod", "1.0.0");
+    assert_eq!(refused.code, 409, "{}", refused.body);
+    host.acknowledge("prod");
     the_units_are_sound(&host);
     a_check_sees_what_the_service_sees(&host);
     each_deploys_its_own(&host);

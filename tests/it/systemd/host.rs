@@ -70,6 +70,7 @@ impl Host {
                 "dreichor-deploy-agent-setup install {environment}"
             ));
         }
+        host.acknowledge("prod");
         host
     }
 

@@ -9,6 +9,7 @@ use super::agents::{Answered, unit};
 use super::host::Host;
 use super::package::NEXT_VERSION;
 use super::registry::REPOSITORY;
+use crate::signatures::signer::Signer;
 
 /// Longer than `WatchdogSec=20` of the unit.
 const PAST_THE_WATCHDOG: Duration = Duration::from_secs(23);
@@ -28,6 +29,7 @@ fn operations_outlive_the_watchdog_upgrades_and_stops_and_a_kill_is_recorded() {
     an_upgrade_during_a_long_deploy(&host);
     a_stop_during_a_deploy(&host);
     a_kill_during_a_deploy(&host);
+    only_what_is_signed_is_deployed(&host);
     for environment in ["dev", "prod"] {
         host.ok(&format!(
             "deploy-agent verify /opt/dreichor/{environment}/deploy-agent/state"
@@ -160,4 +162,40 @@ fn a_kill_during_a_deploy(host: &Host) {
     assert_eq!(closed.count(), 1, "the operation is closed in the trail");
     host.registry().heal();
     host.deployed("prod", "4.0.0");
+}
+
+/// In the unit's own sandbox: the key is read, the registry of this host is asked, another one needs the drop-in.
+fn only_what_is_signed_is_deployed(host: &Host) {
+    let signer = Signer::new();
+    let base = "/opt/dreichor/dev/deploy-agent";
+    host.write(&format!("{base}/cosign.pub"), &signer.pem());
+    host.ok(&format!(
+        "printf 'SIGNATURE_POLICY=enforce\\nSIGNATURE_KEYS={base}/cosign.pub\\n' >>{base}/.env && systemctl restart {}",
+        unit("dev")
+    ));
+    host.status_text("dev", ".*; signatures: enforce");
+    let image = host.registry().push("5.0.0", ImageSpec::mode(&["run"]));
+    let before = host.container("dev");
+    let answer = host.deploy("dev", "5.0.0");
+    assert_eq!(answer.code, 422, "{}", answer.body);
+    assert_eq!(host.container("dev"), before);
+    signer.sign(host.registry(), "5.0.0", &image.digest);
+    host.deployed("dev", "5.0.0");
+    let said = host.ok("dreichor-deploy-agent-setup check dev");
+    for words in [
+        signer.id(),
+        "registry for signatures: 127.0.0.1:5000 answers".to_owned(),
+    ] {
+        assert!(said.contains(&words), "{said}");
+    }
+    // A test network: nobody is there, and the unit may not even try.
+    host.ok(&format!(
+        "sed -i 's,^IMAGE_REPOSITORY=.*,IMAGE_REPOSITORY=198.51.100.7:5000/a/b,' {base}/.env"
+    ));
+    let (code, said) = host.said("dreichor-deploy-agent-setup check dev");
+    assert_eq!(code, 1, "{said}");
+    assert!(
+        said.contains("a unit needs the drop-in network.conf"),
+        "{said}"
+    );
 }

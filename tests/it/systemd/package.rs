@@ -10,6 +10,9 @@ use super::image::succeed;
 pub const VERSION: &str = "0.2.0-1";
 pub const NEXT_VERSION: &str = "0.2.0-2";
 
+/// Any time will do, as long as it is the same for each package.
+const EPOCH: &str = "1764000000";
+
 /// The `.deb` of a version, made once.
 pub fn package(version: &str) -> PathBuf {
     static FIRST: OnceLock<PathBuf> = OnceLock::new();
@@ -18,15 +21,47 @@ pub fn package(version: &str) -> PathBuf {
     cell.get_or_init(|| made(version)).clone()
 }
 
+/// Manual pages, completions, licences and the bill of materials, written once.
+pub fn generated() -> PathBuf {
+    static WRITTEN: OnceLock<PathBuf> = OnceLock::new();
+    let write = || {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let directory = root.join("target/package");
+        let mut make = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        make.args([
+            "run",
+            "--quiet",
+            "--locked",
+            "--offline",
+            "--example",
+            "package",
+            "--",
+        ])
+        .arg(&directory)
+        .current_dir(root);
+        succeed("the package's generated files", &mut make);
+        directory
+    };
+    WRITTEN.get_or_init(write).clone()
+}
+
 fn made(version: &str) -> PathBuf {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/host-image");
+    std::fs::create_dir_all(&directory).expect("made");
+    let package = directory.join(format!("{version}.deb"));
+    packed(version, &package);
+    package
+}
+
+/// Packs a version into a file.
+pub fn packed(version: &str, package: &Path) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let tool = root.join("target/tools/bin/cargo-deb");
     assert!(
         tool.exists(),
         "there is no cargo-deb: ./tests/run builds it"
     );
-    let package = root.join(format!("target/host-image/{version}.deb"));
-    std::fs::create_dir_all(package.parent().expect("a directory")).expect("made");
+    generated();
     // The program as the tests have built it: what is tried here is the package, not the optimiser.
     let mut make = Command::new(tool);
     make.args([
@@ -38,8 +73,8 @@ fn made(version: &str) -> PathBuf {
         version,
     ])
     .arg("--output")
-    .arg(&package)
+    .arg(package)
+    .env("SOURCE_DATE_EPOCH", EPOCH)
     .current_dir(root);
     succeed("cargo-deb", &mut make);
-    package
 }

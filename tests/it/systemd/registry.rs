@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::ops::Deref;
 
+use crate::signatures::signer::Place;
 use dreichor_test_support::images::{BuiltImage, ImageSpec};
 use dreichor_test_support::registry::Registry;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
@@ -41,6 +42,20 @@ impl Deref for HostRegistry {
 
     fn deref(&self) -> &Registry {
         self.registry.as_ref().expect("there until dropped")
+    }
+}
+
+impl Place for HostRegistry {
+    fn registry(&self) -> &Registry {
+        self
+    }
+
+    fn path(&self) -> &str {
+        "dreichor/runtime"
+    }
+
+    fn repository(&self) -> &str {
+        REPOSITORY
     }
 }
 

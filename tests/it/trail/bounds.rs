@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use deploy_agent::audit::{Event, Outcome};
+use deploy_agent::audit::{Event, Outcome, RuntimeObserved};
 use serde_json::Value;
 
 use super::events::{deploy, ended, rejection};
@@ -40,6 +40,33 @@ async fn a_flood_of_rejections_leaves_few_records_and_an_exact_count() {
     assert_eq!(last["event"], "rejections_suppressed");
     let counted = records.iter().filter_map(|record| record["count"].as_u64());
     assert_eq!(rejected as u64 + counted.sum::<u64>(), FLOOD as u64);
+}
+
+#[tokio::test]
+async fn a_flood_of_observations_leaves_few_records_and_an_exact_count() {
+    const FLOOD: usize = 10_000;
+    let dir = TrailDir::new();
+    let (trail, _) = dir.open();
+    for _ in 0..FLOOD {
+        trail.observed(RuntimeObserved::of_nothing());
+    }
+    for event in deploy("a", "r:v1") {
+        trail.append(event).await.unwrap();
+    }
+    trail.close().await;
+    let events = dir.events();
+    let observed = events
+        .iter()
+        .filter(|event| *event == "runtime_observed")
+        .count();
+    assert!((50..70).contains(&observed), "{observed}");
+    assert!(events.contains(&"operation_ended".to_owned()));
+    let last = dir.records().pop().unwrap();
+    assert_eq!(last["event"], "observations_suppressed");
+    assert_eq!(
+        observed as u64 + last["count"].as_u64().unwrap(),
+        FLOOD as u64
+    );
 }
 
 #[tokio::test]

@@ -54,6 +54,8 @@ pub fn ended(operation: &str, outcome: Outcome) -> OperationEnded {
         signature: None,
         container_id: Some("e".repeat(64)),
         duration_ms: 2500,
+        down_since: None,
+        up_since: None,
         downtime_ms: Some(1200),
         runtime_env: None,
         container_settings: None,
@@ -83,6 +85,25 @@ pub fn tag_ran(operation: &str, reference: &str, image_id: &str) -> Event {
         reference: reference.to_owned(),
         digest: Some(format!("sha256:of-{image_id}")),
         image_id: image_id.to_owned(),
+    })
+}
+
+/// An operator acknowledges everything up to this record.
+pub fn acknowledged(through_seq: u64, doubts: Vec<Doubt>) -> Event {
+    Event::LedgerAcknowledged(LedgerAcknowledged {
+        reason: "seen".to_owned(),
+        user: 0,
+        through_seq,
+        doubts,
+    })
+}
+
+/// The container is of an operation that the trail does not know.
+pub fn doubted(operation: &str) -> Event {
+    Event::LedgerDoubted(LedgerDoubted {
+        container_id: "c".repeat(64),
+        container_operation: operation.to_owned(),
+        image: "r:v1".to_owned(),
     })
 }
 

@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use super::events::{deploy, tag_ran};
+use deploy_agent::audit::{Doubt, DoubtKind, doubts_of};
+
+use super::events::{acknowledged, deploy, doubted, started, step, tag_ran};
 use super::fixture::TrailDir;
 
 #[tokio::test]
@@ -87,4 +89,85 @@ async fn a_trail_whose_first_records_are_gone_still_knows_the_tags_that_are_left
     );
     assert_eq!(opened.ledger_tags, 2);
     assert!(trail.ledger_lookup("r:v1").is_some());
+}
+
+fn kinds(doubts: &[Doubt]) -> Vec<DoubtKind> {
+    doubts.iter().map(|doubt| doubt.kind).collect()
+}
+
+#[tokio::test]
+async fn what_is_doubted_stays_doubted_through_restarts_and_files_until_it_is_acknowledged() {
+    let dir = TrailDir::new();
+    assert!(doubts_of(&dir.file("none")).unwrap().is_none());
+    let mut events = vec![doubted("lost-1")];
+    events.extend((0..30).map(|n| tag_ran("x", &format!("r:v{n}"), "one")));
+    dir.life_rotating(1000, events).await;
+    assert!(dir.finished().len() > 5);
+    let (trail, _) = dir.open_rotating(1000);
+    let doubts = trail.doubts();
+    assert_eq!(kinds(&doubts), [DoubtKind::New, DoubtKind::Older]);
+    assert_eq!(doubts_of(dir.path()).unwrap(), Some(doubts.clone()));
+    trail
+        .append(acknowledged(doubts[0].seq, doubts[..1].to_vec()))
+        .await
+        .unwrap();
+    assert_eq!(
+        trail.doubts(),
+        doubts[1..],
+        "what came after what was acknowledged"
+    );
+    trail
+        .append(acknowledged(doubts[1].seq, doubts[1..].to_vec()))
+        .await
+        .unwrap();
+    assert!(trail.doubts().is_empty());
+    assert!(
+        trail.knows_operation("lost-1").unwrap(),
+        "acknowledged is as good as known"
+    );
+    for n in 0..30 {
+        trail
+            .append(step("x", "pull"))
+            .await
+            .unwrap_or_else(|e| panic!("{n}: {e}"));
+    }
+    trail.close().await;
+    let (trail, _) = dir.open_rotating(1000);
+    assert!(trail.doubts().is_empty());
+    assert!(trail.knows_operation("lost-1").unwrap());
+}
+
+#[tokio::test]
+async fn an_operation_is_known_in_whatever_file_it_began_and_no_part_of_its_name_is() {
+    let dir = TrailDir::new();
+    let mut events = vec![started("0198-one"), tag_ran("0198-two", "r:v0", "one")];
+    events.extend((0..30).map(|n| tag_ran("x", &format!("r:v{n}"), "one")));
+    dir.life_rotating(1000, events).await;
+    let (trail, _) = dir.open_rotating(1000);
+    assert!(trail.knows_operation("0198-one").unwrap());
+    assert!(
+        trail.knows_operation("0198-two").unwrap(),
+        "the ledger knows it"
+    );
+    assert!(!trail.knows_operation("0198").unwrap());
+    assert!(!trail.knows_operation("0198-three").unwrap());
+}
+
+#[tokio::test]
+async fn damage_makes_the_ledger_doubtful() {
+    let dir = TrailDir::new();
+    let first = dir.open().0;
+    let doubts = first.doubts();
+    first.append(acknowledged(1, doubts)).await.unwrap();
+    for event in deploy("a", "r:v1") {
+        first.append(event).await.unwrap();
+    }
+    first.close().await;
+    let (trail, _) = dir.open();
+    assert!(trail.doubts().is_empty(), "a restart is no reason");
+    trail.close().await;
+    let lines = dir.lines();
+    dir.put_lines(&lines[..lines.len() - 2]);
+    let (trail, _) = dir.open();
+    assert_eq!(kinds(&trail.doubts()), [DoubtKind::Lost]);
 }

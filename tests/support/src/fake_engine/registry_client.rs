@@ -349,7 +349,9 @@ async fn request(url: &str, authorization: Option<&str>) -> io::Result<Reply> {
     let rest = url.strip_prefix("http://").unwrap_or(url);
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let (host, port) = authority.rsplit_once(':').unwrap_or((authority, "80"));
-    if !matches!(host, "127.0.0.1" | "localhost") {
+    // A registry behind TLS has a name of its own; the engine is not what a test of that is about.
+    let known = matches!(host, "127.0.0.1" | "localhost") || host.ends_with(".sample.test");
+    if !known {
         return Err(io::Error::other(format!("lookup {host}: no such host")));
     }
     let registry = port.parse().ok().and_then(Shared::on);

@@ -1,4 +1,4 @@
-//! How many rejected requests get a record of their own.
+//! How many rejected requests, and how many observations, get a record of their own.
 //!
 //! A flood of them may cost some megabytes a day, and never the record of a deploy.
 
@@ -7,11 +7,10 @@ use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 
-use super::event::RejectionsSuppressed;
-use super::record;
-
 /// At once so many, then one a second: a person's mistakes are all seen.
-const BURST: u32 = 20;
+pub(super) const REJECTIONS: u32 = 20;
+/// Of observations more: what somebody does in a script to a container is all seen.
+pub(super) const OBSERVATIONS: u32 = 50;
 const EVERY: Duration = Duration::from_secs(1);
 /// In a day so many, evenly given back: what an attacker can make the trail grow by.
 const DAILY: u32 = 1000;
@@ -51,21 +50,30 @@ impl Bucket {
 }
 
 #[derive(Debug)]
-struct Budget {
+struct Spent {
     burst: Bucket,
     daily: Bucket,
     suppressed: u64,
     since: Option<(Instant, OffsetDateTime)>,
 }
 
-/// The budget, shared by everybody who rejects requests.
+/// What was only counted.
 #[derive(Debug)]
-pub(super) struct Rejections(Mutex<Budget>);
+pub(super) struct Suppressed {
+    pub(super) count: u64,
+    /// When the first of them came.
+    pub(super) since: OffsetDateTime,
+}
 
-impl Rejections {
-    pub(super) fn new(now: Instant) -> Self {
-        Self(Mutex::new(Budget {
-            burst: Bucket::full(BURST, EVERY, now),
+/// The budget, shared by everybody whose records it bounds.
+#[derive(Debug)]
+pub(super) struct Budget(Mutex<Spent>);
+
+impl Budget {
+    /// A budget of so many at once.
+    pub(super) fn new(burst: u32, now: Instant) -> Self {
+        Self(Mutex::new(Spent {
+            burst: Bucket::full(burst, EVERY, now),
             daily: Bucket::full(DAILY, DAILY_EVERY, now),
             suppressed: 0,
             since: None,
@@ -92,16 +100,16 @@ impl Rejections {
     }
 
     /// What was only counted, once it has waited long enough, or `at_once`.
-    pub(super) fn take(&self, now: Instant, at_once: bool) -> Option<RejectionsSuppressed> {
+    pub(super) fn take(&self, now: Instant, at_once: bool) -> Option<Suppressed> {
         let mut budget = self.lock();
         let (from, at) = budget.since?;
         if !at_once && now.saturating_duration_since(from) < REPORT_INTERVAL {
             return None;
         }
         budget.since = None;
-        Some(RejectionsSuppressed {
+        Some(Suppressed {
             count: std::mem::take(&mut budget.suppressed),
-            since: record::rfc3339(at),
+            since: at,
         })
     }
 
@@ -112,12 +120,12 @@ impl Rejections {
         budget.suppressed = budget.suppressed.saturating_add(count.saturating_sub(1));
     }
 
-    fn lock(&self) -> MutexGuard<'_, Budget> {
+    fn lock(&self) -> MutexGuard<'_, Spent> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Budget {
+impl Spent {
     fn count(&mut self, now: Instant) {
         self.suppressed = self.suppressed.saturating_add(1);
         self.since
@@ -132,25 +140,25 @@ mod tests {
     #[test]
     fn a_flood_is_counted_and_a_day_of_it_is_bounded() {
         let start = Instant::now();
-        let rejections = Rejections::new(start);
-        let at_once = (0..10_000).filter(|_| rejections.admit(start)).count();
-        assert_eq!(at_once, BURST as usize);
+        let budget = Budget::new(REJECTIONS, start);
+        let at_once = (0..10_000).filter(|_| budget.admit(start)).count();
+        assert_eq!(at_once, REJECTIONS as usize);
         let day: usize = (0..24 * 60 * 60)
             .map(|second| start + Duration::from_secs(second))
-            .filter(|now| rejections.admit(*now))
+            .filter(|now| budget.admit(*now))
             .count();
         assert!(day <= 2 * DAILY as usize, "{day}");
-        let told = rejections.take(start, true).expect("many were counted");
+        let told = budget.take(start, true).expect("many were counted");
         assert_eq!(told.count as usize + at_once + day, 10_000 + 24 * 60 * 60);
-        assert!(rejections.take(start, true).is_none());
+        assert!(budget.take(start, true).is_none());
     }
 
     #[test]
     fn what_was_only_counted_is_told_after_a_while() {
         let start = Instant::now();
-        let rejections = Rejections::new(start);
-        rejections.suppress(start);
-        assert!(rejections.take(start, false).is_none());
-        assert!(rejections.take(start + REPORT_INTERVAL, false).is_some());
+        let budget = Budget::new(REJECTIONS, start);
+        budget.suppress(start);
+        assert!(budget.take(start, false).is_none());
+        assert!(budget.take(start + REPORT_INTERVAL, false).is_some());
     }
 }

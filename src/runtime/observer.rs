@@ -1,0 +1,364 @@
+//! What happened to the container between operations, as records: each act of somebody else is one, each loop of the
+//! restart policy is one, and the agent's own acts are none. Events are hints; the inspects of the watcher find what they
+//! did not tell.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use tokio::time::Instant;
+
+use super::changes::{Change, Evidence, Whereabouts, changes};
+use super::restarts::RestartLoop;
+use crate::audit::{Cause, Observation, RuntimeObserved, timestamp};
+use crate::engine::{ContainerEvent, ContainerId, ContainerStatus, EventAction, Observed};
+
+/// The events of one act come within this of each other: a restart's stop and start, a forced removal's end and removal.
+const PAUSE: Duration = Duration::from_secs(2);
+/// A flow of events without such a pause is put into acts all the same.
+const LONGEST_FLOW: Duration = Duration::from_secs(30);
+/// A signal that has not ended the process by then has not ended it: a stop waits this long at most, as a rule.
+const GRACE: Duration = Duration::from_secs(90);
+
+/// What is known of the container.
+#[derive(Debug)]
+enum Known {
+    /// Nothing yet: the next inspect tells what is there.
+    Nothing,
+    /// What was seen last.
+    Seen(Option<Box<Observed>>),
+}
+
+/// Follows one name.
+pub(super) struct Observer {
+    ours: String,
+    known: Known,
+    /// A container has had the name in this life of the agent.
+    had: bool,
+    events: Vec<ContainerEvent>,
+    /// When the first and the last sign of a change came that is not put into acts yet.
+    flow: Option<(Instant, Instant)>,
+    /// Until when a signal may still end its process.
+    grace: Option<Instant>,
+    restarts: Option<RestartLoop>,
+    /// An operation acts on the container: nothing of that is an observation.
+    own: Arc<AtomicBool>,
+}
+
+impl Observer {
+    pub(super) fn new(ours: String, own: Arc<AtomicBool>) -> Self {
+        Self {
+            ours,
+            known: Known::Nothing,
+            had: false,
+            events: Vec::new(),
+            flow: None,
+            grace: None,
+            restarts: None,
+            own,
+        }
+    }
+
+    /// Whether an event is about our name, or about the container that had it.
+    pub(super) fn concerns(&self, event: &ContainerEvent) -> bool {
+        let from = match &event.action {
+            EventAction::Renamed { from } => from.as_str(),
+            _ => "",
+        };
+        event.name == self.ours
+            || from == self.ours
+            || self
+                .container()
+                .is_some_and(|known| known.id.as_str() == event.container)
+    }
+
+    /// Takes in an event that concerns us.
+    pub(super) fn take(&mut self, event: &ContainerEvent, now: Instant) {
+        if self.is_own() || event.action == EventAction::HealthChanged {
+            return;
+        }
+        self.events.push(event.clone());
+        self.sign(now);
+    }
+
+    /// Takes in what an inspect shows.
+    pub(super) fn see(
+        &mut self,
+        observed: Option<&Observed>,
+        now: Instant,
+    ) -> Vec<RuntimeObserved> {
+        if self.is_own() {
+            return Vec::new();
+        }
+        self.had |= observed.is_some();
+        match &self.known {
+            Known::Nothing => {
+                self.known = Known::Seen(observed.cloned().map(Box::new));
+                vec![first(observed)]
+            }
+            Known::Seen(known) => {
+                // The event may be on its way.
+                if self.flow.is_none() && differ(known.as_deref(), observed) {
+                    self.sign(now);
+                }
+                Vec::new()
+            }
+        }
+    }
+
+    /// When the next inspect is to be made and handed to [`Observer::conclude`].
+    pub(super) fn due(&self) -> Option<Instant> {
+        if self.is_own() {
+            return None;
+        }
+        let flow = self
+            .flow
+            .map(|(first, last)| (last + PAUSE).min(first + LONGEST_FLOW));
+        let restarts = self.restarts.as_ref().map(RestartLoop::due);
+        [flow, self.grace, restarts].into_iter().flatten().min()
+    }
+
+    /// The container that is known and not seen any more: where it is, is to be asked.
+    pub(super) fn missed(&self, observed: Option<&Observed>) -> Option<&ContainerId> {
+        let known = self.container()?;
+        observed
+            .is_none_or(|seen| seen.id != known.id)
+            .then_some(&known.id)
+    }
+
+    /// Puts what was told and what is seen now into acts.
+    pub(super) fn conclude(
+        &mut self,
+        observed: Option<&Observed>,
+        whereabouts: Whereabouts,
+        now: Instant,
+    ) -> Vec<RuntimeObserved> {
+        if self.is_own() {
+            return Vec::new();
+        }
+        let removing = observed.is_some_and(|seen| seen.status == ContainerStatus::Removing);
+        let young = self
+            .flow
+            .is_some_and(|(first, _)| now < first + LONGEST_FLOW);
+        if removing && young {
+            self.flow = self.flow.map(|(first, _)| (first, now));
+            return Vec::new();
+        }
+        let mut records = self.put(Some(observed), whereabouts, now);
+        self.known = Known::Seen(observed.cloned().map(Box::new));
+        self.had |= observed.is_some();
+        if self
+            .restarts
+            .as_ref()
+            .is_some_and(|restarts| restarts.due() <= now)
+        {
+            records.extend(self.end_restarts());
+        }
+        records
+    }
+
+    /// An inspect failed: the next try is as far away as an act's pause.
+    pub(super) fn postpone(&mut self, now: Instant) {
+        self.flow = self.flow.map(|_| (now, now));
+        self.grace = self.grace.map(|_| now + PAUSE);
+    }
+
+    /// Records what is under way, because an operation acts now or the agent ends.
+    pub(super) fn flush(&mut self, now: Instant) -> Vec<RuntimeObserved> {
+        let mut records = self.put(None, Whereabouts::Unknown, now);
+        records.extend(self.end_restarts());
+        (self.events, self.flow, self.grace) = (Vec::new(), None, None);
+        records
+    }
+
+    /// An operation that has acted is over, and left this; nothing if that could not be seen.
+    pub(super) fn rebase(&mut self, observed: Option<Option<&Observed>>) {
+        (self.events, self.flow, self.grace) = (Vec::new(), None, None);
+        self.known = match observed {
+            Some(seen) => Known::Seen(seen.cloned().map(Box::new)),
+            None => Known::Nothing,
+        };
+        self.had |= observed.flatten().is_some();
+        self.own.store(false, Ordering::Release);
+    }
+
+    fn is_own(&self) -> bool {
+        self.own.load(Ordering::Acquire)
+    }
+
+    fn container(&self) -> Option<&Observed> {
+        match &self.known {
+            Known::Seen(known) => known.as_deref(),
+            Known::Nothing => None,
+        }
+    }
+
+    fn sign(&mut self, now: Instant) {
+        let first = self.flow.map_or(now, |(first, _)| first);
+        self.flow = Some((first, now));
+    }
+
+    fn put(
+        &mut self,
+        seen: Option<Option<&Observed>>,
+        whereabouts: Whereabouts,
+        now: Instant,
+    ) -> Vec<RuntimeObserved> {
+        let Known::Seen(known) = &self.known else {
+            return Vec::new();
+        };
+        let evidence = Evidence {
+            ours: &self.ours,
+            known: known.as_deref(),
+            had: self.had,
+            events: &self.events,
+            seen,
+            whereabouts,
+        };
+        let (mut found, mut held) = changes(&evidence);
+        if held > 0 && (seen.is_none() || self.grace.is_some_and(|grace| grace <= now)) {
+            let signals = self.events[self.events.len() - held..].iter();
+            found.extend(signals.filter_map(signalled));
+            held = 0;
+        }
+        let known = known.clone();
+        self.events.drain(..self.events.len() - held);
+        self.flow = None;
+        self.grace = match held {
+            0 => None,
+            _ => Some(self.grace.unwrap_or(now + GRACE)),
+        };
+        let mut records = Vec::new();
+        let last = found.len();
+        for (n, change) in found.into_iter().enumerate() {
+            let its_own = |one: &&Observed| one.id.as_str() == change.container;
+            let now_seen = seen.flatten().filter(its_own);
+            let of = now_seen.or_else(|| known.as_deref().filter(its_own));
+            let record = |change| shown(change, of, now_seen.is_some(), n + 1 == last);
+            records.extend(self.record(change, record, now));
+        }
+        records
+    }
+
+    fn record(
+        &mut self,
+        change: Change,
+        record: impl FnOnce(Change) -> RuntimeObserved,
+        now: Instant,
+    ) -> Vec<RuntimeObserved> {
+        if let Some(restarts) = self
+            .restarts
+            .as_mut()
+            .filter(|restarts| restarts.takes(&change))
+        {
+            restarts.add(&change, now);
+            return Vec::new();
+        }
+        let mut records: Vec<_> = self.end_restarts().into_iter().collect();
+        if RestartLoop::is_part(&change) {
+            self.restarts = Some(RestartLoop::begin(change, now));
+        } else {
+            records.push(record(change));
+        }
+        records
+    }
+
+    fn end_restarts(&mut self) -> Option<RuntimeObserved> {
+        let (change, up, down_ms) = self.restarts.take()?.conclude();
+        let of = self
+            .container()
+            .filter(|known| known.id.as_str() == change.container);
+        let mut record = shown(change, of, true, false);
+        record.up = up;
+        record.down_ms = down_ms;
+        Some(record)
+    }
+}
+
+/// What matters of two inspects.
+fn differ(one: Option<&Observed>, other: Option<&Observed>) -> bool {
+    let parts = |observed: &Observed| {
+        (
+            observed.id.clone(),
+            observed.status,
+            observed.started_at.clone(),
+            observed.settings.clone(),
+        )
+    };
+    one.map(parts) != other.map(parts)
+}
+
+/// A signal that nothing came of.
+fn signalled(event: &ContainerEvent) -> Option<Change> {
+    let EventAction::Signalled { signal } = &event.action else {
+        return None;
+    };
+    Some(Change::signalled(&event.container, signal.clone()))
+}
+
+/// What is there when the engine is seen first.
+fn first(observed: Option<&Observed>) -> RuntimeObserved {
+    let Some(observed) = observed else {
+        return RuntimeObserved::of_nothing();
+    };
+    let ended = observed.status != ContainerStatus::Running;
+    RuntimeObserved {
+        observed: Observation::Present,
+        up: !ended,
+        ended_at: observed.finished_at.clone().filter(|_| ended),
+        started_at: observed.started_at.clone(),
+        exit_code: ended.then_some(observed.exit_code),
+        oom_killed: ended && observed.oom_killed,
+        ..of_container(Some(observed))
+    }
+}
+
+/// The record of a change of the container `of`; whether that is what is `seen` now, and whether nothing came after it.
+fn shown(change: Change, of: Option<&Observed>, seen: bool, newest: bool) -> RuntimeObserved {
+    let up = match change.what {
+        Observation::Started
+        | Observation::Restarted
+        | Observation::Replaced
+        | Observation::BroughtBack
+        | Observation::Unpaused => true,
+        // Of a container that has lost the name nothing is seen: what runs under another name is not the runtime.
+        Observation::Signalled | Observation::Updated | Observation::Renamed => {
+            seen && of.is_some_and(|of| of.status == ContainerStatus::Running)
+        }
+        _ => false,
+    };
+    let of_engine = of.filter(|_| newest);
+    let ended_at = change.ended.and_then(rfc3339);
+    let started_at = change.started.and_then(rfc3339);
+    RuntimeObserved {
+        observed: change.what,
+        by: change.by,
+        container_id: Some(change.container.clone()),
+        up,
+        ended_at: ended_at.or_else(|| of_engine.filter(|_| !up)?.finished_at.clone()),
+        started_at: started_at.or_else(|| of_engine.filter(|_| up)?.started_at.clone()),
+        exit_code: change.exit_code,
+        oom_killed: change.oom_killed,
+        signal: change.signal,
+        count: (change.what == Observation::BroughtBack).then_some(change.count),
+        other_name: change.other_name,
+        ..of_container(of)
+    }
+}
+
+fn of_container(of: Option<&Observed>) -> RuntimeObserved {
+    RuntimeObserved {
+        container_id: of.map(|of| of.id.as_str().to_owned()),
+        image: of.map(|of| of.image.clone()),
+        image_id: of.map(|of| of.image_id.as_str().to_owned()),
+        container_operation: of.and_then(|of| of.operation.clone()),
+        by: Cause::Unknown,
+        ..RuntimeObserved::of_nothing()
+    }
+}
+
+fn rfc3339(nanos: i64) -> Option<String> {
+    let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(nanos)).ok()?;
+    Some(timestamp(at))
+}
