@@ -77,6 +77,7 @@ impl Admitted<'_> {
                 .as_deref()
                 .map(|text| name(text.as_bytes())),
             pinned: self.pinned,
+            local: false,
         }
     }
 }
@@ -90,6 +91,8 @@ pub struct Requester {
     pub common_name: Option<String>,
     /// Id and secret matched a pinned token.
     pub pinned: bool,
+    /// The kernel named the user, as `client_id` says.
+    pub local: bool,
 }
 
 impl Requester {
@@ -99,6 +102,7 @@ impl Requester {
             client_id: Some(format!("local uid {uid}")),
             common_name: None,
             pinned: false,
+            local: true,
         }
     }
 

@@ -98,10 +98,16 @@ pub enum RuntimeState {
     OldStopped,
     /// No container has the name.
     Nothing,
+    /// A container that neither was there before nor was made by this operation runs under the name.
+    StrangerRunning,
+    /// Such a container has the name and does not run.
+    StrangerStopped,
     /// The new container was created and never started.
     NewCreated,
     /// The new container started and ended.
     NewExited,
+    /// The new container is being removed, and not by this agent.
+    NewRemoving,
     /// The new container runs.
     NewRunning,
     /// The engine could not be asked.
@@ -140,6 +146,23 @@ pub struct Requester {
     /// `common_name` of a verified assertion.
     #[serde(serialize_with = "short::opt", skip_serializing_if = "Option::is_none")]
     pub common_name: Option<String>,
+    /// How the caller was proven. Empty: everything in here is only claimed. 0.1.0 did not tell.
+    pub proven: Vec<Proof>,
+    /// `User-Agent`, in which a pipeline may name its run and actor: always only claimed.
+    #[serde(serialize_with = "short::opt", skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<String>,
+}
+
+/// What proved a caller, and which field of [`Requester`] with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Proof {
+    /// Id and secret are those of a pinned token: `client_id`.
+    PinnedToken,
+    /// The assertion verified: `common_name`.
+    Assertion,
+    /// The kernel named the user at the other end of a local socket: `client_id`.
+    LocalUser,
 }
 
 /// An operation begins.
@@ -235,6 +258,8 @@ pub struct PredecessorEnded {
     pub oom_killed: bool,
     /// It did not end within the grace and was killed.
     pub killed_after_grace: bool,
+    /// From SIGTERM to its end, in milliseconds: what the stop cost.
+    pub stop_ms: u64,
 }
 
 /// A tag is bound to this digest. Written when its deploy has passed every check and nothing has been touched yet, and
@@ -344,6 +369,9 @@ pub struct OperationEnded {
     /// Fingerprint of `runtime.env`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub runtime_env: Option<Fingerprint>,
+    /// Names of the variables that the process has from its image alone, sorted.
+    #[serde(serialize_with = "names", skip_serializing_if = "Vec::is_empty")]
+    pub image_variables: Vec<String>,
     /// Fingerprint of the container's settings.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub container_settings: Option<Fingerprint>,

@@ -8,12 +8,13 @@
 //! | files | `layout` names, `regular` and `lines` how any of them is read, `files`, `directory` whose it is, `head`, `log_file` the file that grows, `quarantine` |
 //! | tags | `ledger` of immutable tags, `fingerprint` |
 //! | operator | `acknowledgement` of a ledger that may not know every tag |
-//! | check | `last` how operations ended, `verifier` the rules of the chain, `sidecars`, `doubts`, `state`, `recovery` at a start, `verify` for people, `lookup` for the agent |
+//! | check | `last` how operations ended, `verifier` the rules of the chain, `sidecars`, `doubts`, `state`, `recovery` at a start, `anchors` that others keep, `verify` for people, `lookup` for the agent |
 //! | write | `options`, `chain`, `budget`, `writer` the one thread, `trail` the handle |
 //! | write | `options`, `chain`, `rejections`, `writer` the one thread, `trail` the handle |
 
 mod acknowledgement;
 mod anchor;
+mod anchors;
 mod bounds;
 mod budget;
 mod chain;
@@ -47,6 +48,7 @@ mod writer;
 
 pub use acknowledgement::Acknowledgement;
 pub use anchor::Anchor;
+pub use anchors::{NotedAnchor, anchors_in};
 pub(crate) use bounds::{obeyed_by_terminals, to_json};
 pub use directory::{Occupancy, examine};
 pub use doubt::{Doubt, DoubtKind, LedgerAcknowledged, LedgerDoubted};

@@ -92,6 +92,17 @@ pub(crate) struct RequesterFields<'a> {
     pub(crate) client_id: Option<Text<'a>>,
     #[serde(borrow, default)]
     pub(crate) common_name: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    proven: Option<Vec<Text<'a>>>,
+}
+
+impl RequesterFields<'_> {
+    /// The name of who asked, with a mark behind one that was only claimed.
+    pub(crate) fn shown(&self) -> Option<String> {
+        let claimed = self.proven.as_ref().is_some_and(Vec::is_empty);
+        let name = owned(self.common_name.as_ref().or(self.client_id.as_ref()))?;
+        Some(if claimed { name + "?" } else { name })
+    }
 }
 
 /// What was found out about a signature, as a line has it.
@@ -142,6 +153,10 @@ pub(crate) struct Line<'a> {
     pub(crate) duration_ms: Option<u64>,
     #[serde(default)]
     pub(crate) downtime_ms: Option<u64>,
+    #[serde(default)]
+    pub(crate) stop_ms: Option<u64>,
+    #[serde(default)]
+    pub(crate) killed_after_grace: Option<bool>,
     #[serde(default)]
     pub(crate) count: Option<u64>,
     #[serde(borrow, default)]

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use super::anchor::Anchor;
+use super::anchors::{self, Fate, NotedAnchor};
 use super::bounds::obeyed_by_terminals;
 use super::head::Head;
 use super::layout::{NEWEST, TrailFile, TrailFiles};
@@ -19,6 +20,8 @@ pub struct VerifyOptions {
     pub path: PathBuf,
     /// A record that must be in it, noted elsewhere (the journal) when it was written.
     pub expect: Option<Anchor>,
+    /// Records that must be in it, each with an answer of its own.
+    pub anchors: Vec<NotedAnchor>,
     /// In a directory: do not mind that the oldest files have been taken away.
     pub partial: bool,
 }
@@ -43,11 +46,15 @@ pub fn verify(options: &VerifyOptions, out: &mut impl Write) -> io::Result<Verdi
     let trail = TrailFiles::open(&options.path)?;
     let mut check = Check::new(options, &trail);
     let broken = check.all(head, trail)?.err();
+    let proven = tell_anchors(options, out)?;
     for note in &check.notes {
         writeln!(out, "note: {}", harmless(note))?;
     }
     if let Some(violation) = broken.or(check.recorded) {
         writeln!(out, "broken: {}", harmless(&violation.to_string()))?;
+        return Ok(Verdict::Broken);
+    }
+    if !proven {
         return Ok(Verdict::Broken);
     }
     let (records, first) = check.verifier.read();
@@ -58,6 +65,32 @@ pub fn verify(options: &VerifyOptions, out: &mut impl Write) -> io::Result<Verdi
         "intact: {records} records, seq {first}..{seq}, head {last}"
     )?;
     Ok(Verdict::Intact)
+}
+
+/// Says what became of each anchor; whether all of them are there.
+fn tell_anchors(options: &VerifyOptions, out: &mut impl Write) -> io::Result<bool> {
+    if options.anchors.is_empty() {
+        return Ok(true);
+    }
+    let fates = anchors::fates(&options.path, &options.anchors)?;
+    for (NotedAnchor { anchor, line }, fate) in options.anchors.iter().zip(&fates) {
+        let seq = anchor.seq;
+        let fate = match fate {
+            Fate::There => format!("record {seq} is there, unchanged"),
+            Fate::Another(at) => format!("NOT PROVEN: record {seq} is another one, {at}"),
+            Fate::AfterTheEnd(last) => {
+                format!("NOT PROVEN: record {seq} is missing, the trail ends with record {last}")
+            }
+            Fate::BeforeTheBeginning(first) => {
+                format!("NOT PROVEN: record {seq} is missing, the oldest here is record {first}")
+            }
+            Fate::Missing => format!("NOT PROVEN: record {seq} is missing"),
+        };
+        writeln!(out, "anchor of line {line}: {}", harmless(&fate))?;
+    }
+    let proven = fates.iter().filter(|fate| **fate == Fate::There).count();
+    writeln!(out, "anchors: {proven} of {} proven", fates.len())?;
+    Ok(proven == fates.len())
 }
 
 /// All lines of a trail, up to the first that breaks it.

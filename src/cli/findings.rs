@@ -9,7 +9,7 @@ use crate::audit::{Occupancy, TrailError, doubts_of, examine};
 use crate::credentials::{HELPER_DEADLINE, Lookup, RegistryCredentials};
 use crate::domain::{Environment, RuntimeEnv, shown_name};
 use crate::engine::{Engine, EngineError};
-use crate::operation::{EnvFileFault, bind_source, env_file_is_guarded, not_apart, read_env_file};
+use crate::operation::{EngineInspection, EnvFileFault, HostProblem, inspect_engine, inspect_host};
 use crate::registry::{Way, try_the_way};
 use crate::settings::{SIGNATURE_LIMIT, Settings};
 
@@ -37,18 +37,7 @@ impl Findings {
 /// Inspects what a deploy would need, one part after the other, and prints what is there.
 pub(super) async fn inspect(settings: &Settings) -> Findings {
     let mut found = Findings::default();
-    let environment = read_env_file(&settings.runtime.env_file).await;
-    found.take(runtime_env(settings, &environment));
-    let runtime = &settings.runtime;
-    guarded(&runtime.env_file, &mut found).await;
-    for bind in &settings.host_paths.binds {
-        found.take(bind_source(bind.name, &bind.path).await);
-    }
-    let overlaps = not_apart(&settings.host_paths).await;
-    let overlaps = overlaps.iter();
-    found
-        .problems
-        .extend(overlaps.map(|overlap| format!("{} {overlap}", overlap.bind.name)));
+    let environment = host(settings, &mut found).await;
     engine(settings, &mut found).await;
     registry(settings, &mut found).await;
     signatures(settings, &mut found).await;
@@ -67,49 +56,37 @@ pub(super) async fn inspect(settings: &Settings) -> Findings {
     found.take(container_lock(settings, running, holder));
     found.take(port(settings, running, holder));
     // An engine's words may quote what a container was given.
-    if let Ok(environment) = &environment {
+    if let Some(environment) = &environment {
         let texts = found.problems.iter_mut().chain(&mut found.notes);
         texts.for_each(|text| *text = environment.redact(text));
     }
     found
 }
 
-fn runtime_env(
-    settings: &Settings,
-    environment: &Result<RuntimeEnv, String>,
-) -> Result<(), String> {
-    let environment = environment.as_ref().map_err(Clone::clone)?;
-    let names: Vec<&str> = environment
-        .iter()
-        .map(|(name, _)| shown_name(name))
-        .collect();
-    println!("runtime.env names {}", names.join(", "));
-    if environment.get("DATABASE_URL").is_none_or(str::is_empty) {
-        let path = settings.runtime.env_file.display();
-        return Err(format!(
-            "RUNTIME_ENV_FILE {path}: DATABASE_URL is missing or empty"
-        ));
+/// What a deploy's preflight asks of this host; what the runtime would be given, if that can be read.
+async fn host(settings: &Settings, found: &mut Findings) -> Option<RuntimeEnv> {
+    let host = inspect_host(&settings.runtime, &settings.host_paths).await;
+    if let Some(environment) = &host.environment {
+        let names: Vec<&str> = environment
+            .iter()
+            .map(|(name, _)| shown_name(name))
+            .collect();
+        println!("runtime.env names {}", names.join(", "));
     }
-    let plane = environment.get("EXECUTION_PLANE");
-    settings
-        .runtime
-        .allowed_planes
-        .check(plane)
-        .map_err(|error| error.to_string())
-}
-
-/// That the file is there, the reading of it has told.
-async fn guarded(env_file: &Path, found: &mut Findings) {
-    match env_file_is_guarded(env_file).await {
-        Ok(()) | Err(EnvFileFault::Unreadable(..) | EnvFileFault::NotAFile(_)) => {}
-        // Root runs the check for somebody else, whose file it may be.
-        Err(fault @ EnvFileFault::Owner(..)) if rustix::process::geteuid().is_root() => {
-            found
-                .notes
-                .push(format!("{fault}, unless that is the agent's own user"));
+    for problem in host.problems {
+        match problem {
+            // Root runs the check for somebody else, whose file it may be.
+            HostProblem::EnvFile(fault @ EnvFileFault::Owner(..))
+                if rustix::process::geteuid().is_root() =>
+            {
+                found
+                    .notes
+                    .push(format!("{fault}, unless that is the agent's own user"));
+            }
+            problem => found.problems.push(problem.to_string()),
         }
-        Err(fault) => found.problems.push(fault.to_string()),
     }
+    host.environment
 }
 
 async fn engine(settings: &Settings, found: &mut Findings) {
@@ -118,7 +95,8 @@ async fn engine(settings: &Settings, found: &mut Findings) {
         settings.runtime.container_name.clone(),
     );
     let differences = async {
-        let info = engine.info().await?;
+        let EngineInspection { info, problems } =
+            inspect_engine(&engine, &settings.runtime).await?;
         println!(
             "engine: {}/{}",
             info.platform.os, info.platform.architecture
@@ -127,7 +105,9 @@ async fn engine(settings: &Settings, found: &mut Findings) {
             "log of the runtime: {}",
             info.container_log_in_words(&settings.runtime.log)
         );
-        found.take(info.can_keep(&settings.runtime.limits));
+        found
+            .problems
+            .extend(problems.iter().map(ToString::to_string));
         match engine.inspect_name().await? {
             Some(container) => println!(
                 "container: {} {:?} {}",

@@ -25,9 +25,7 @@ use crate::freeze::FreezeFile;
 use crate::local::{self, SocketFile};
 use crate::logging;
 use crate::metrics::{self, MetricsFile};
-use crate::operation::{
-    Admission, LedgerGuard, OperationDeps, env_file_is_guarded, not_apart, record_interrupted,
-};
+use crate::operation::{Admission, LedgerGuard, OperationDeps, inspect_host, record_interrupted};
 use crate::runtime::{self, Watcher, WatcherHandle};
 use crate::settings::Settings;
 use crate::systemd::{self, HandedOver, Heartbeat};
@@ -305,11 +303,9 @@ fn open_trail(settings: &Settings) -> Result<(Trail, Opened, Fingerprinter), Exi
 
 /// What is wrong on the disk refuses deploys and not the agent, which must answer and stop.
 async fn log_host_files(settings: &Settings) {
-    for overlap in not_apart(&settings.host_paths).await {
-        log::error!("deploys are refused: {} {overlap}", overlap.bind.name);
-    }
-    if let Err(fault) = env_file_is_guarded(&settings.runtime.env_file).await {
-        log::error!("deploys are refused: {fault}");
+    let host = inspect_host(&settings.runtime, &settings.host_paths).await;
+    for problem in host.problems {
+        log::error!("deploys are refused: {problem}");
     }
 }
 

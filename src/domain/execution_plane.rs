@@ -24,7 +24,7 @@ pub enum PlaneError {
         "must be true, false (in this spelling alone) or a comma list of plane names of [a-zA-Z0-9_.-]"
     )]
     Setting,
-    /// The plane of `runtime.env`.
+    /// The plane that the runtime would get.
     #[error(
         "EXECUTION_PLANE of runtime.env names a plane that is not allowed here: ALLOW_EXECUTION_PLANE allows {allowed}"
     )]

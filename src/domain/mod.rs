@@ -6,6 +6,7 @@ mod execution_plane;
 mod familiar;
 mod host_paths;
 mod image;
+mod process_env;
 mod redaction;
 mod runtime_env;
 
@@ -14,5 +15,6 @@ pub use environment::{Environment, UnknownEnvironment};
 pub use execution_plane::{AllowedPlanes, PlaneError};
 pub use host_paths::{HostPaths, NamedPath, Overlap, Protected, Relation};
 pub use image::{ImageError, ImageReference, Repository, RepositoryError, Tag};
+pub use process_env::ProcessEnv;
 pub use redaction::{blank_secrets, blank_secrets_but_ids, blank_values, shown_name, whole_words};
 pub use runtime_env::{RuntimeEnv, RuntimeEnvError};

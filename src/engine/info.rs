@@ -1,12 +1,13 @@
 //! What the engine says of itself before a deploy: its platform, its log driver, which limits it can keep.
 
 use bollard::models::{SystemInfo, SystemVersion};
-use futures_util::future::try_join;
+use futures_util::future::join;
 
 use super::container_spec::ContainerLog;
 use super::error::{EngineError, EngineFault};
+use super::version::{has_start_interval, other_engine};
 use super::{Engine, Platform, ask};
-use crate::settings::{Limits, LogBounds};
+use crate::settings::{Limits, LogBounds, RuntimeSettings};
 
 /// The log drivers whose files are bounded by `max-size` and `max-file`; others refuse these options.
 const FILE_DRIVERS: [&str; 2] = ["json-file", "local"];
@@ -16,6 +17,14 @@ const FILE_DRIVERS: [&str; 2] = ["json-file", "local"];
 pub struct EngineInfo {
     /// What images must be built for.
     pub platform: Platform,
+    /// Where it keeps images and containers, on its own host.
+    pub root_directory: Option<String>,
+    /// Whether it heeds an interval of the start period in health checks.
+    pub has_start_interval: bool,
+    /// Users of containers are others on the host.
+    remaps_users: bool,
+    /// Its init did not tell its version.
+    init_is_missing: bool,
     /// The driver of containers that name none.
     log_driver: String,
     /// CPUs of its host, if it says how many.
@@ -32,12 +41,16 @@ impl Engine {
     /// The engine is unreachable, or does not answer within [`super::INSPECT_DEADLINE`], or does not say what was asked.
     pub async fn info(&self) -> Result<EngineInfo, EngineError> {
         // It starts programs to tell either: both at once take no longer than one.
-        let (version, info) =
-            try_join(ask(self.client()?.version()), ask(self.client()?.info())).await?;
-        EngineInfo::of(version, info).ok_or_else(|| {
-            EngineError::without_effect(EngineFault::Unproven(
-                "the Docker engine does not say its platform and its log driver".into(),
-            ))
+        let client = self.client()?;
+        let (version, info) = join(ask(client.version()), ask(client.info())).await;
+        let version = version?;
+        if let Some(other) = other_engine(&version) {
+            return Err(unproven(format!(
+                "{other} answers there, which is no Docker Engine: its pulls do not say what they pulled"
+            )));
+        }
+        EngineInfo::of(version, info?).ok_or_else(|| {
+            unproven("the Docker engine does not say its platform and its log driver".to_owned())
         })
     }
 }
@@ -45,7 +58,13 @@ impl Engine {
 impl EngineInfo {
     fn of(version: SystemVersion, info: SystemInfo) -> Option<Self> {
         let able = |ability: Option<bool>| ability.unwrap_or(false);
+        let security = info.security_options.unwrap_or_default();
+        let init = info.init_commit.and_then(|commit| commit.id);
         Some(Self {
+            root_directory: info.docker_root_dir.filter(|path| path.starts_with('/')),
+            has_start_interval: has_start_interval(&version),
+            remaps_users: security.iter().any(|option| option == "name=userns"),
+            init_is_missing: init.as_deref() == Some("N/A"),
             platform: Platform {
                 os: version.os?,
                 architecture: version.arch?,
@@ -84,11 +103,18 @@ impl EngineInfo {
         }
     }
 
-    /// Why this engine would refuse one of the limits, or drop it without a word; names the variable.
-    ///
-    /// # Errors
-    /// A sentence.
-    pub fn can_keep(&self, limits: &Limits) -> Result<(), String> {
+    /// Why this engine would refuse the container, or drop a part of it without a word; each names the variable.
+    pub fn problems(&self, runtime: &RuntimeSettings) -> impl Iterator<Item = String> {
+        [
+            self.limit_problem(&runtime.limits),
+            self.network_mode_problem(&runtime.network),
+            self.init_problem(runtime.init),
+        ]
+        .into_iter()
+        .flatten()
+    }
+
+    fn limit_problem(&self, limits: &Limits) -> Option<String> {
         let Limits {
             memory,
             nano_cpus,
@@ -100,19 +126,35 @@ impl EngineInfo {
             ("RUNTIME_PIDS", pids.is_some(), self.can_limit_pids),
         ] {
             if asked && !able {
-                return Err(format!(
+                return Some(format!(
                     "{variable} is set, and the Docker engine says that its host cannot keep such a limit"
                 ));
             }
         }
-        let most = self.cpus.and_then(|cpus| cpus.checked_mul(1_000_000_000));
-        match (nano_cpus, most, self.cpus) {
-            (Some(asked), Some(most), Some(cpus)) if *asked > most => Err(format!(
-                "RUNTIME_CPUS is more than the {cpus} CPUs of the Docker engine's host"
-            )),
-            _ => Ok(()),
-        }
+        let (asked, cpus) = ((*nano_cpus)?, self.cpus?);
+        let most = cpus.checked_mul(1_000_000_000)?;
+        (asked > most).then(|| {
+            format!("RUNTIME_CPUS is more than the {cpus} CPUs of the Docker engine's host")
+        })
     }
+
+    fn network_mode_problem(&self, network: &str) -> Option<String> {
+        (self.remaps_users && network == "host").then(|| {
+            "RUNTIME_NETWORK host: the Docker engine remaps users (userns-remap), and then refuses the host's network"
+                .to_owned()
+        })
+    }
+
+    fn init_problem(&self, init: Option<bool>) -> Option<String> {
+        (init == Some(true) && self.init_is_missing).then(|| {
+            "RUNTIME_INIT is true, and the Docker engine could not run its init (docker-init)"
+                .to_owned()
+        })
+    }
+}
+
+fn unproven(message: String) -> EngineError {
+    EngineError::without_effect(EngineFault::Unproven(message))
 }
 
 #[cfg(test)]
@@ -158,8 +200,8 @@ mod tests {
             nano_cpus: Some(2_000_000_000),
             pids: Some(1),
         };
-        assert_eq!(info("local", true).can_keep(&all), Ok(()));
-        assert_eq!(info("local", false).can_keep(&Limits::default()), Ok(()));
+        assert_eq!(info("local", true).limit_problem(&all), None);
+        assert_eq!(info("local", false).limit_problem(&Limits::default()), None);
         for (variable, limits) in [
             (
                 "RUNTIME_MEMORY",
@@ -183,14 +225,29 @@ mod tests {
                 },
             ),
         ] {
-            let refused = info("local", false).can_keep(&limits).expect_err(variable);
+            let refused = info("local", false).limit_problem(&limits);
+            let refused = refused.expect(variable);
             assert!(refused.starts_with(variable), "{refused}");
         }
         let more = Limits {
             nano_cpus: Some(2_000_000_001),
             ..Limits::default()
         };
-        let refused = info("local", true).can_keep(&more).expect_err("too many");
+        let refused = info("local", true).limit_problem(&more);
+        let refused = refused.expect("too many");
         assert!(refused.contains("2 CPUs"), "{refused}");
+    }
+
+    #[test]
+    fn the_host_network_of_an_engine_that_remaps_users_and_a_missing_init_are_named() {
+        let mut engine = info("local", true);
+        assert_eq!(engine.network_mode_problem("host"), None);
+        engine.remaps_users = true;
+        assert!(engine.network_mode_problem("host").is_some());
+        assert_eq!(engine.network_mode_problem("bridge"), None);
+        assert_eq!(engine.init_problem(Some(true)), None);
+        engine.init_is_missing = true;
+        assert!(engine.init_problem(Some(true)).is_some());
+        assert_eq!(engine.init_problem(None), None);
     }
 }

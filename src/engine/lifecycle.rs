@@ -17,6 +17,17 @@ pub enum Holder {
     Container(Box<Observed>),
 }
 
+impl Holder {
+    /// The id of the container, if there is one.
+    #[must_use]
+    pub fn container(&self) -> Option<&ContainerId> {
+        match self {
+            Self::Nobody(_) => None,
+            Self::Container(observed) => Some(&observed.id),
+        }
+    }
+}
+
 /// A container that was created by this operation and not started yet.
 #[derive(Debug)]
 pub struct CreatedContainer {

@@ -10,16 +10,19 @@ mod container_spec;
 mod create;
 mod error;
 mod events;
+mod image_config;
 mod image_events;
 mod images;
 mod info;
 mod layers;
 mod lifecycle;
+mod network;
 mod observe;
 mod predecessor;
 mod pull;
 mod stop;
 mod tls;
+mod version;
 
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
@@ -34,6 +37,7 @@ pub use container::{ContainerId, ContainerStatus, Health, ImageId, Observed};
 pub use container_spec::{ContainerLog, ContainerSpec};
 pub use error::{Effect, EngineError, EngineFault};
 pub use events::{ContainerEvent, EventAction};
+pub use image_config::{HealthCheck, ImageConfig};
 pub use image_events::PullEvent;
 pub use images::{Removed, StoredImage};
 pub use info::EngineInfo;
@@ -99,6 +103,12 @@ impl Engine {
                 client: OnceLock::new(),
             }),
         }
+    }
+
+    /// Whether its files are on this host, as far as its address tells.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.inner.settings.is_local()
     }
 
     fn client(&self) -> Result<&Docker, EngineError> {

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::container::{ImageId, Observed};
 use super::error::{EngineError, EngineFault};
+use super::image_config::ImageConfig;
 use super::layers::{Layers, PullProgress, Told};
 use super::{Engine, Platform, ask};
 use crate::credentials::RegistryAuth;
@@ -29,8 +30,8 @@ pub struct PulledImage {
     pub digest: String,
     /// What it was built for.
     pub platform: Platform,
-    /// Whether it brings a HEALTHCHECK.
-    pub has_healthcheck: bool,
+    /// What it says of its container.
+    pub config: ImageConfig,
 }
 
 impl PulledImage {
@@ -146,18 +147,13 @@ fn pulled(
     digest: &str,
     image: ImageInspect,
 ) -> Result<PulledImage, EngineError> {
-    let has_healthcheck = image
-        .config
-        .and_then(|config| config.healthcheck)
-        .and_then(|check| check.test);
     match (image.id, image.os, image.architecture) {
         (Some(id), Some(os), Some(architecture)) => Ok(PulledImage {
             reference: reference.clone(),
             id: ImageId(id),
             digest: digest.to_owned(),
             platform: Platform { os, architecture },
-            has_healthcheck: has_healthcheck
-                .is_some_and(|test| test.first().is_some_and(|word| word != "NONE")),
+            config: image.config.map(ImageConfig::of).unwrap_or_default(),
         }),
         _ => Err(unproven("the Docker engine does not say what it pulled")),
     }

@@ -26,6 +26,8 @@ pub(super) struct Entry {
     pub(super) duration_ms: Option<u64>,
     /// Of the outage that it ended, however many operations and observations lie in it.
     pub(super) downtime_ms: Option<u64>,
+    /// What the predecessor cost that did not end on SIGTERM.
+    pub(super) grace_ms: Option<u64>,
     /// No runtime runs after it.
     pub(super) down: bool,
     /// How many outages it ended.
@@ -71,11 +73,7 @@ impl Entry {
         }
         let image = || owned(line.image.as_ref());
         self.image = self.image.take().or_else(image);
-        let by = || {
-            let requester = line.requester.as_ref()?;
-            let who = requester.common_name.as_ref();
-            owned(who.or(requester.client_id.as_ref()))
-        };
+        let by = || line.requester.as_ref()?.shown();
         self.by = self.by.take().or_else(by);
     }
 
@@ -165,6 +163,9 @@ impl Collector {
                 let entry = self.find(&record)?;
                 if record.event == "step_started" {
                     entry.step = owned(record.step.as_ref());
+                }
+                if record.killed_after_grace == Some(true) {
+                    entry.grace_ms = record.stop_ms;
                 }
                 if let Some(detail) = detail {
                     entry.add(&record.event, detail);

@@ -101,7 +101,7 @@ impl Table {
             let colour = (column.head == OUTCOME && self.colour).then(|| colour(&entry.outcome));
             (text, colour)
         })?;
-        self.reason(out, entry)
+        self.sentences(out, entry)
     }
 
     fn line<'t>(
@@ -127,16 +127,30 @@ impl Table {
         writeln!(out, "{line}")
     }
 
-    fn reason(&self, out: &mut impl Write, entry: &Entry) -> io::Result<()> {
-        let Some(reason) = &entry.reason else {
-            return Ok(());
-        };
-        let reason = harmless(reason.as_str().into());
+    /// What does not fit into columns.
+    fn sentences(&self, out: &mut impl Write, entry: &Entry) -> io::Result<()> {
+        if let Some(reason) = &entry.reason {
+            self.sentence(out, reason)?;
+        }
+        match entry.grace_ms {
+            Some(ms) if ms >= 1000 => {
+                let cost = in_words(ms);
+                self.sentence(
+                    out,
+                    &format!("the old container did not end on SIGTERM: its grace cost {cost}"),
+                )
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn sentence(&self, out: &mut impl Write, text: &str) -> io::Result<()> {
+        let text = harmless(text.into());
         let room = self.width.map_or(usize::MAX, |w| {
             w.saturating_sub(INDENT.len()).max(NARROWEST)
         });
         let mut line = String::new();
-        for word in reason.split_whitespace() {
+        for word in text.split_whitespace() {
             let length = line.chars().count();
             if length > 0 && length + 1 + word.chars().count() > room {
                 writeln!(out, "{INDENT}{line}")?;

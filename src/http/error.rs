@@ -48,7 +48,10 @@ impl ApiError {
             | Self::BodyTooSlow
             | Self::Body(_)
             | Self::Image(_) => true,
-            Self::Failed(failure) => matches!(failure.kind, FailureKind::QueueFull),
+            Self::Failed(failure) => matches!(
+                failure.kind,
+                FailureKind::QueueFull | FailureKind::ShuttingDown
+            ),
             Self::NotFound | Self::MethodNotAllowed { .. } | Self::Stale(_) | Self::Panicked => {
                 false
             }

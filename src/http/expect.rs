@@ -42,7 +42,7 @@ async fn judge(state: &AppState, mut request: Request) -> Result<Request, Respon
         had.set(true);
     }
     if error.is_rejection() {
-        record(state, request.head(), &error);
+        record(state, request.head(), None, &error);
     }
     let unread = request.take_payload();
     let answer = error.error_response();

@@ -5,7 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::time::{Instant, SystemTime};
 
 use actix_web::body::{BoxBody, MessageBody};
-use actix_web::dev::{Payload, RequestHead, ServiceRequest, ServiceResponse};
+use actix_web::dev::{Extensions, Payload, RequestHead, ServiceRequest, ServiceResponse};
 use actix_web::guard::{Guard, fn_guard};
 use actix_web::http::Method;
 use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderName};
@@ -20,16 +20,20 @@ use super::error::ApiError;
 use super::state::AppState;
 use crate::access::{self, Denied, Header, Presented, Requester, printable, shown_client_id};
 use crate::audit::Rejection;
-use crate::domain::blank_secrets;
+use crate::domain::{blank_secrets, blank_secrets_but_ids};
+use crate::operation::asked_by;
 
 // Parsed once: a lookup by text would parse and copy the name for every request.
 static CLIENT_ID: HeaderName = HeaderName::from_static("cf-access-client-id");
 static CLIENT_SECRET: HeaderName = HeaderName::from_static("cf-access-client-secret");
 static ASSERTION: HeaderName = HeaderName::from_static("cf-access-jwt-assertion");
 static CF_RAY: HeaderName = HeaderName::from_static("cf-ray");
+static USER_AGENT: HeaderName = HeaderName::from_static("user-agent");
 
 /// In bytes. Longer paths and values of headers are cut before they are recorded.
 const RECORDED_LIMIT: usize = 64;
+/// The same of what a pipeline says of its run and actor.
+const USER_AGENT_LIMIT: usize = 256;
 
 /// Whether a connection has had its request. The server also hands over what a client has sent after its first one;
 /// nothing of that is carried out, so that no request can be smuggled in behind another.
@@ -41,11 +45,19 @@ pub(super) struct Admitted {
     pub(super) requester: Requester,
     /// `Cf-Ray`, printable and short.
     pub(super) cf_ray: Option<String>,
+    /// `User-Agent`, likewise.
+    pub(super) user_agent: Option<String>,
     /// Before its body was read.
     pub(super) arrived: Instant,
     /// To its end.
     pub(super) body: Vec<u8>,
 }
+
+/// Who was admitted, for the record of a request that is rejected later.
+struct Known(Requester);
+
+/// The image that a deploy asks for, as it was sent, for the same record.
+pub(super) struct AskedImage(pub(super) String);
 
 /// The framework's router also takes a path whose letters are percent-encoded; a proxy's rules may not.
 pub(super) fn exact_path(path: &'static str) -> impl Guard {
@@ -79,7 +91,8 @@ pub(super) async fn guard(
     if let Some(error) = error.and_then(actix_web::Error::as_error::<ApiError>)
         && error.is_rejection()
     {
-        record(&state, response.request().head(), error);
+        let request = response.request();
+        record(&state, request.head(), Some(&request.extensions()), error);
     }
     Ok(response.map_body(|_, body| KeepsRequest::boxed(body, payload)))
 }
@@ -99,9 +112,13 @@ async fn admit(
     let admitted = admit_head(state, request.head()).await?;
     // Only what may become an operation is read and named: a status allocates nothing here.
     if request.method() == Method::POST {
+        let requester = admitted.requester();
+        let known = Known(requester.clone());
+        request.extensions_mut().insert(known);
         let admitted = Admitted {
-            requester: admitted.requester(),
+            requester,
             cf_ray: cf_ray(request.headers()),
+            user_agent: user_agent(request.headers()),
             arrived,
             body: body::read(payload).await?,
         };
@@ -156,7 +173,12 @@ fn speaks_json(headers: &HeaderMap) -> bool {
 }
 
 /// Rejected requests are recorded, bounded by the trail; what they say of themselves is not believed.
-pub(super) fn record(state: &AppState, head: &RequestHead, error: &ApiError) {
+pub(super) fn record(
+    state: &AppState,
+    head: &RequestHead,
+    extensions: Option<&Extensions>,
+    error: &ApiError,
+) {
     let headers = head.headers();
     let reason = match error {
         // The caller is told less.
@@ -164,6 +186,18 @@ pub(super) fn record(state: &AppState, head: &RequestHead, error: &ApiError) {
         other => other.to_string(),
     };
     let method = &head.method;
+    let (cf_ray, user_agent) = (cf_ray(headers), user_agent(headers));
+    let requester = match extensions.and_then(Extensions::get) {
+        Some(Known(requester)) => asked_by(requester, cf_ray, user_agent),
+        None => crate::audit::Requester {
+            client_id: header_text(headers, &CLIENT_ID, RECORDED_LIMIT)
+                .map(|id| shown_client_id(&id).to_owned()),
+            cf_ray,
+            user_agent,
+            ..crate::audit::Requester::default()
+        },
+    };
+    let asked = extensions.and_then(Extensions::get);
     state.agent.record_rejection(Rejection {
         http: error.status_code().as_u16(),
         request: format!(
@@ -171,22 +205,29 @@ pub(super) fn record(state: &AppState, head: &RequestHead, error: &ApiError) {
             blank_secrets(&printable(head.uri.path().as_bytes(), RECORDED_LIMIT))
         ),
         reason,
-        requester: crate::audit::Requester {
-            client_id: header_text(headers, &CLIENT_ID).map(|id| shown_client_id(&id).to_owned()),
-            cf_ray: cf_ray(headers),
-            common_name: None,
-        },
-        image: None,
+        requester,
+        image: asked.map(|AskedImage(image)| blank_secrets_but_ids(image)),
     });
 }
 
 /// Cloudflare's id of the request; untrusted, so printable and short.
 fn cf_ray(headers: &HeaderMap) -> Option<String> {
-    header_text(headers, &CF_RAY)
+    header_text(headers, &CF_RAY, RECORDED_LIMIT)
+}
+
+fn user_agent(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(&USER_AGENT)?.as_bytes();
+    let value = &value[..value.len().min(USER_AGENT_LIMIT)];
+    // A blank between words is harmless, and no letter of any of them.
+    let words = value.split(|byte| *byte == b' ');
+    let words: Vec<String> = words
+        .map(|word| printable(word, USER_AGENT_LIMIT))
+        .collect();
+    Some(blank_secrets_but_ids(&words.join(" ")))
 }
 
 /// A header as it may be recorded: printable and short.
-fn header_text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+fn header_text(headers: &HeaderMap, name: &HeaderName, limit: usize) -> Option<String> {
     let value = headers.get(name)?;
-    Some(printable(value.as_bytes(), RECORDED_LIMIT))
+    Some(printable(value.as_bytes(), limit))
 }

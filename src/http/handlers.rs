@@ -5,7 +5,7 @@ use actix_web::http::header::HeaderName;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
 
 use super::error::ApiError;
-use super::guard::Admitted;
+use super::guard::{Admitted, AskedImage};
 use super::state::AppState;
 use super::{answer, body};
 use crate::domain::Environment;
@@ -23,6 +23,8 @@ pub(super) async fn deploy(
 ) -> Result<HttpResponse, ApiError> {
     let admitted = admitted(&request);
     let parsed = body::deploy(&admitted.body)?;
+    let asked = AskedImage(parsed.image.clone());
+    request.extensions_mut().insert(asked);
     let image = state
         .agent
         .parse_image(&parsed.image)
@@ -87,6 +89,7 @@ async fn submit(
     }
     let operation = Operation {
         cf_ray: admitted.cf_ray,
+        user_agent: admitted.user_agent,
         environment_asked,
         ..Operation::new(request, admitted.requester, admitted.arrived)
     };

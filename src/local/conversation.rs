@@ -11,10 +11,10 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use super::protocol::{Command, ImageRow, Reply};
 use crate::access::Requester;
 use crate::agent::Agent;
-use crate::audit::{self, Rejection};
+use crate::audit::Rejection;
 use crate::domain::ImageReference;
 use crate::freeze::Freeze;
-use crate::operation::{Completed, Ended, Operation, Request};
+use crate::operation::{Completed, Ended, Operation, Request, asked_by};
 
 /// A line holds a tag, or a reason.
 const LONGEST_LINE: u64 = 4096;
@@ -170,10 +170,7 @@ impl Peer<'_> {
             http,
             request,
             reason: reason.to_owned(),
-            requester: audit::Requester {
-                client_id: Requester::local(self.uid).client_id,
-                ..audit::Requester::default()
-            },
+            requester: asked_by(&Requester::local(self.uid), None, None),
             image: None,
         });
     }

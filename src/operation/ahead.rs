@@ -4,6 +4,7 @@ use std::future::Future;
 
 use super::failure::{Failure, RuntimeState, Step, StepError};
 use super::image::acceptable;
+use super::preflight::look_ahead;
 use super::pull::fetch;
 use super::request::Completed;
 use super::step::Run;
@@ -18,14 +19,13 @@ pub(super) async fn pull_ahead(
 ) -> Result<Completed, Failure> {
     let mut cancelled = std::pin::pin!(cancelled);
     let deps = run.deps;
-    let engine = async { Ok(deps.engine.info().await?) };
-    let engine = run.step(Step::Preflight, engine).await?;
+    let prepared = run.step(Step::Preflight, look_ahead(deps)).await?;
     let fetching = fetch(run, image, run.left());
     let pulled = run
         .step(Step::Pull, unless(cancelled.as_mut(), fetching))
         .await?;
     run.facts.pulled(&pulled);
-    let acceptable = acceptable(run, &pulled, &engine.platform);
+    let acceptable = acceptable(run, &pulled, &prepared);
     let acceptable = unless(cancelled, acceptable);
     run.facts.signature = run.step(Step::Verify, acceptable).await?;
     run.facts.state = Some(RuntimeState::Untouched);

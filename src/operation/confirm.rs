@@ -16,12 +16,17 @@ use crate::settings::{Confirm, RestartPolicy};
 /// Health is also asked for, because its events may be lost.
 const HEALTH_POLL: Duration = Duration::from_secs(1);
 
+/// SIGINT, SIGQUIT, SIGTERM: what asks a process to end.
+const ENDING: [&str; 3] = ["2", "3", "15"];
+
 /// What the window has shown so far.
 #[derive(Default)]
 struct Watch {
     clean_exits: i64,
     /// How it ended otherwise.
     failed_with: Option<i64>,
+    /// Somebody sent it a signal to end.
+    asked_to_end: bool,
 }
 
 /// What comes next.
@@ -40,7 +45,8 @@ pub(super) async fn confirm(
     events: &mut Receiver<ContainerEvent>,
 ) -> Result<RuntimeState, StepError> {
     let end = Instant::now() + deps.limits.start_confirmation;
-    let healthy_asked = deps.limits.confirm == Confirm::Healthy && pulled.has_healthcheck;
+    let healthy_asked =
+        deps.limits.confirm == Confirm::Healthy && pulled.config.health_check.is_some();
     let mut watch = Watch::default();
     loop {
         let pause = if healthy_asked {
@@ -62,17 +68,15 @@ pub(super) async fn confirm(
             continue;
         }
         let last = Instant::now() >= end;
-        let observed = deps.engine.inspect_name().await?;
-        let healthy = judge(observed.as_ref(), id, pulled, &watch)?;
-        let up = observed.as_ref().is_some_and(Observed::may_run);
-        let good = if up {
+        let observed = look(deps, id).await?;
+        let policy = deps.runtime.restart_policy;
+        let healthy = judge(&observed, pulled, &watch, policy)?;
+        let good = if observed.may_run() {
             RuntimeState::NewRunning
         } else {
             RuntimeState::NewExited
         };
-        let exited = observed
-            .as_ref()
-            .is_some_and(|observed| observed.status == ContainerStatus::Exited);
+        let exited = observed.status == ContainerStatus::Exited;
         match (healthy_asked, last) {
             (true, _) if healthy == Some(Health::Healthy) => return Ok(good),
             (true, _) if healthy == Some(Health::Unhealthy) => {
@@ -85,7 +89,7 @@ pub(super) async fn confirm(
             }
             (false, true) => return Ok(good),
             // A clean end that nothing will follow needs no more watching.
-            (false, false) if exited && deps.runtime.restart_policy == RestartPolicy::No => {
+            (false, false) if exited && policy == RestartPolicy::No => {
                 return Ok(good);
             }
             (_, false) => {}
@@ -105,10 +109,13 @@ impl Watch {
                 Next::Inspect
             }
             EventAction::HealthChanged => Next::Inspect,
+            EventAction::Signalled { signal } => {
+                self.asked_to_end |= signal.is_some_and(|signal| ENDING.contains(&signal.as_str()));
+                Next::Wait
+            }
             // A start is followed by what it comes to.
             EventAction::Created
             | EventAction::Started
-            | EventAction::Signalled { .. }
             | EventAction::Stopped
             | EventAction::Restarted
             | EventAction::OutOfMemory
@@ -125,23 +132,31 @@ fn not_started(message: &str) -> StepError {
     StepError::NotStarted(message.to_owned())
 }
 
-/// Whether what is observed can still be a start. Exit 0 is one; running after an exit that was not seen to be 0 is none.
+/// The new container, if it still has its name; what became of it otherwise is asked by its id.
+async fn look(deps: &OperationDeps, id: &ContainerId) -> Result<Observed, StepError> {
+    let named = deps.engine.inspect_name().await?;
+    let other = match named {
+        Some(observed) if observed.id == *id => return Ok(observed),
+        other => other,
+    };
+    let is_there = deps.engine.inspect(id).await?.is_some();
+    Err(not_started(match (is_there, other.is_some()) {
+        (true, _) => "somebody else gave the new container another name",
+        (false, true) => {
+            "the new container was removed by somebody else, and another container took its name"
+        }
+        (false, false) => "the new container was removed by somebody else",
+    }))
+}
+
+/// Whether what is observed can still be a start. Exit 0 is one; running after an exit that was not seen to be 0 is none,
+/// nor is an end that somebody else asked for.
 fn judge(
-    observed: Option<&Observed>,
-    id: &ContainerId,
+    observed: &Observed,
     pulled: &PulledImage,
     watch: &Watch,
+    policy: RestartPolicy,
 ) -> Result<Option<Health>, StepError> {
-    let Some(observed) = observed else {
-        return Err(not_started(
-            "the new container was removed by somebody else",
-        ));
-    };
-    if observed.id != *id {
-        return Err(not_started(
-            "another container took the name of the new one",
-        ));
-    }
     if observed.image_id != pulled.id {
         return Err(not_started(
             "the new container runs another image than the one that was pulled",
@@ -168,6 +183,15 @@ fn judge(
                 "the new container exited with code {}",
                 observed.exit_code
             )))
+        }
+        // These policies bring back what ends by itself, and leave what was stopped by hand.
+        ContainerStatus::Exited
+            if watch.asked_to_end
+                || matches!(policy, RestartPolicy::Always | RestartPolicy::UnlessStopped) =>
+        {
+            Err(not_started(
+                "the new container was stopped by somebody else",
+            ))
         }
         ContainerStatus::Restarting | ContainerStatus::Exited => Ok(None),
         ContainerStatus::Created => Err(not_started("the new container never ran")),

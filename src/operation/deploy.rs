@@ -27,15 +27,15 @@ pub(super) async fn deploy(
     let window = deps.limits.start_confirmation;
     let prepared = run.step(Step::Preflight, preflight(deps)).await?;
     let spec = container_spec(run, &prepared);
-    run.facts.prepared(deps, prepared.environment, &spec);
+    run.facts.prepared(deps, &prepared.environment, &spec);
     let pulled = run.step(Step::Pull, pull(run, image)).await?;
     run.facts.pulled(&pulled);
-    let verifying = verify(run, &pulled, &prepared.engine.platform);
+    let verifying = verify(run, &pulled, &prepared);
     let verified = run.step(Step::Verify, verifying).await?;
     run.facts.signature = verified.signature;
 
     // Nothing before this line changes the running container.
-    run.touch();
+    run.touch(verified.holder.container());
     let mut events = deps.watcher.subscribe();
     let vacancy = match verified.holder {
         Holder::Nobody(vacancy) => vacancy,

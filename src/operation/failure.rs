@@ -4,7 +4,7 @@ use thiserror::Error;
 
 pub use crate::audit::RuntimeState;
 use crate::audit::{SignatureRecord, SignatureVerdict, TrailError};
-use crate::engine::{Effect, EngineError, EngineFault, Observed};
+use crate::engine::{ContainerId, ContainerStatus, Effect, EngineError, EngineFault, Observed};
 
 /// The steps, in the order in which they happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +104,8 @@ pub enum FailureKind {
     EngineRefused,
     /// The tag moved to another digest.
     TagMoved,
+    /// The image must not, or cannot, run as it is.
+    ImageRefused,
     /// The ledger of tags may not know every tag, and nobody has acknowledged that.
     LedgerDoubted,
     /// The image is not signed as the policy demands.
@@ -134,20 +136,43 @@ impl Failure {
     }
 }
 
+/// The containers that an operation has met, by their ids.
+#[derive(Debug, Default)]
+pub(super) struct Met {
+    /// What it came to replace.
+    pub(super) old: Option<ContainerId>,
+    /// What it has created.
+    pub(super) new: Option<ContainerId>,
+}
+
 impl RuntimeState {
-    /// Reads an inspect from the view of one operation.
-    #[must_use]
-    pub fn of(observed: Option<&Observed>, operation: &str) -> Self {
+    /// Reads an inspect from the view of one operation. Ids decide; the label stands in for the id of a container whose
+    /// creation was never answered. Without `met` nothing was touched, and what is there is what was there.
+    pub(super) fn of(observed: Option<&Observed>, operation: &str, met: Option<&Met>) -> Self {
         let Some(observed) = observed else {
             return Self::Nothing;
         };
-        let new = observed.operation.as_deref() == Some(operation);
-        match (new, observed.may_run(), observed.started_at.is_some()) {
-            (false, true, _) => Self::OldRunning,
-            (false, false, _) => Self::OldStopped,
-            (true, true, _) => Self::NewRunning,
-            (true, false, true) => Self::NewExited,
-            (true, false, false) => Self::NewCreated,
+        let labelled = observed.operation.as_deref() == Some(operation);
+        let new = met.and_then(|met| met.new.as_ref());
+        let old = met.is_none_or(|met| met.old.as_ref() == Some(&observed.id));
+        if new.map_or(labelled, |new| *new == observed.id) {
+            Self::of_new(observed)
+        } else {
+            match (old, observed.may_run()) {
+                (true, true) => Self::OldRunning,
+                (true, false) => Self::OldStopped,
+                (false, true) => Self::StrangerRunning,
+                (false, false) => Self::StrangerStopped,
+            }
+        }
+    }
+
+    fn of_new(observed: &Observed) -> Self {
+        match observed.status {
+            ContainerStatus::Removing | ContainerStatus::Dead => Self::NewRemoving,
+            _ if observed.may_run() => Self::NewRunning,
+            _ if observed.started_at.is_some() => Self::NewExited,
+            _ => Self::NewCreated,
         }
     }
 
@@ -158,8 +183,15 @@ impl RuntimeState {
             Self::Untouched => "the runtime container was not touched",
             Self::OldRunning => "the old runtime container is running",
             Self::OldStopped => "the old runtime container is there but not running",
+            Self::StrangerRunning => {
+                "another container, which somebody else made, has the runtime's name and is running"
+            }
+            Self::StrangerStopped => {
+                "another container, which somebody else made, has the runtime's name and is not running"
+            }
             Self::Nothing => "no runtime container exists now",
             Self::NewCreated => "the new runtime container was created but is not running",
+            Self::NewRemoving => "the new runtime container is being removed by somebody else",
             Self::NewRunning => "the new runtime container is running",
             Self::NewExited => "the new runtime container has stopped and is kept for docker logs",
             Self::Unknown => "the state of the runtime container is unknown",
@@ -182,7 +214,7 @@ impl FailureKind {
             Self::Deadline => 504,
             Self::EngineRefused => 502,
             Self::TagMoved | Self::LedgerDoubted => 409,
-            Self::NotSigned => 422,
+            Self::ImageRefused | Self::NotSigned => 422,
             Self::Host | Self::Trail | Self::NotStarted | Self::Panicked => 500,
         }
     }
@@ -199,6 +231,8 @@ pub(super) enum StepError {
     Host(String),
     #[error("{0}")]
     TagMoved(String),
+    #[error("{0}")]
+    Image(String),
     #[error("{0}")]
     LedgerDoubted(String),
     #[error("{0}")]
@@ -238,6 +272,7 @@ impl StepError {
             Self::Trail(_) => FailureKind::Trail,
             Self::Host(_) => FailureKind::Host,
             Self::TagMoved(_) => FailureKind::TagMoved,
+            Self::Image(_) => FailureKind::ImageRefused,
             Self::LedgerDoubted(_) => FailureKind::LedgerDoubted,
             Self::WrongPlatform(_) => FailureKind::EngineRefused,
             Self::Signature { deadline: true, .. } => FailureKind::Deadline,

@@ -2,14 +2,19 @@
 
 use std::future::Future;
 
+use futures_util::future::join;
+
 use super::deps::OperationDeps;
+use super::engine_host::room_and_network;
 use super::failure::StepError;
-use super::paths::still_apart;
+use super::host::{none_of, path_problems};
+use super::preflight::Prepared;
 use super::record;
+use super::runnable::image_problems;
 use super::signature;
 use super::step::Run;
 use crate::audit::{LedgerEntry, SignatureRecord};
-use crate::domain::Environment;
+use crate::domain::{Environment, ProcessEnv};
 use crate::engine::{Holder, Observed, Platform, PulledImage};
 
 /// What is known of a pulled image that may run.
@@ -25,10 +30,10 @@ pub(super) struct Verified {
 pub(super) fn verify<'a>(
     run: &Run<'a>,
     pulled: &'a PulledImage,
-    platform: &'a Platform,
+    prepared: &'a Prepared,
 ) -> impl Future<Output = Result<Verified, StepError>> + use<'a> {
     let (deps, operation) = (run.deps, run.operation);
-    let acceptable = acceptable(run, pulled, platform);
+    let acceptable = acceptable(run, pulled, prepared);
     async move {
         let signature = acceptable.await?;
         let holder = deps.engine.holder().await?;
@@ -39,7 +44,7 @@ pub(super) fn verify<'a>(
         deps.ledger.admit_over(old).await?;
         immutable(deps, pulled, old)?;
         // A pull takes long.
-        still_apart(deps).await?;
+        unchanged(deps, prepared).await?;
         let bound = deps.trail.append(record::tag_ran(operation, pulled));
         bound.await?;
         Ok(Verified { holder, signature })
@@ -50,22 +55,32 @@ pub(super) fn verify<'a>(
 pub(super) fn acceptable<'a>(
     run: &Run<'a>,
     pulled: &'a PulledImage,
-    platform: &'a Platform,
+    prepared: &'a Prepared,
 ) -> impl Future<Output = Result<Option<SignatureRecord>, StepError>> + use<'a> {
     let (deps, id) = (run.deps, &run.operation.id);
     let limit = signature::limit(run);
     async move {
-        may_run(deps, pulled, platform)?;
+        may_run(deps, pulled, prepared)?;
         signature::signed(deps, id, pulled, limit).await
     }
+}
+
+/// What of this host and of the engine may be otherwise by now.
+async fn unchanged(deps: &OperationDeps, prepared: &Prepared) -> Result<(), StepError> {
+    let paths = path_problems(&deps.runtime.env_file, &deps.host_paths);
+    let engine = room_and_network(&deps.engine, &deps.runtime, &prepared.engine);
+    let (mut problems, engine) = join(paths, engine).await;
+    problems.extend(engine?);
+    none_of(&problems)
 }
 
 fn may_run(
     deps: &OperationDeps,
     pulled: &PulledImage,
-    platform: &Platform,
+    prepared: &Prepared,
 ) -> Result<(), StepError> {
-    of_platform(pulled, platform)?;
+    of_platform(pulled, &prepared.engine.platform)?;
+    runnable(deps, pulled, prepared)?;
     immutable(deps, pulled, None)
 }
 
@@ -78,6 +93,24 @@ fn of_platform(pulled: &PulledImage, platform: &Platform) -> Result<(), StepErro
         "the image is for {}/{} and the Docker engine runs {}/{}",
         image.os, image.architecture, engine.os, engine.architecture
     )))
+}
+
+/// What the process would really get, and whether the engine could run it: the image's own variables are under those of
+/// `runtime.env`.
+fn runnable(
+    deps: &OperationDeps,
+    pulled: &PulledImage,
+    prepared: &Prepared,
+) -> Result<(), StepError> {
+    let config = &pulled.config;
+    let process = ProcessEnv::new(&config.env, &prepared.environment);
+    let problems = image_problems(config, &process, &deps.limits, &prepared.engine);
+    if !problems.is_empty() {
+        return Err(StepError::Image(problems.join("; ")));
+    }
+    let planes = &deps.runtime.allowed_planes;
+    let allowed = planes.check(process.get("EXECUTION_PLANE"));
+    allowed.map_err(|error| StepError::Host(error.to_string()))
 }
 
 fn immutable(

@@ -12,7 +12,7 @@ pub async fn record_interrupted(trail: &Trail, engine: &Engine, opened: &Opened)
     let observed = engine.inspect_name().await;
     for left in &opened.unfinished {
         let state = match &observed {
-            Ok(observed) => RuntimeState::of(observed.as_ref(), &left.operation),
+            Ok(observed) => RuntimeState::of(observed.as_ref(), &left.operation, None),
             Err(_) => RuntimeState::Unknown,
         };
         let observed = observed.as_ref().ok().and_then(Option::as_ref);

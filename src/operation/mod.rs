@@ -10,17 +10,20 @@
 //! |---|---|
 //! | the steps of a deploy | `deploy` |
 //! | what a freeze holds | `perform` (where an operation begins), `hold`, [`crate::freeze`] |
-//! | what is refused before anything is touched | `preflight`, `image`, `signature` |
+//! | what is refused before anything is touched | [`CAUSES`] first; then `host`, `engine_host`, `preflight`, `image`, `runnable`, `signature` |
 //! | where a tag's immutability is enforced | `image`; whether its ledger is believed, `ledger_guard` |
 //! | the HTTP status of a failure | `failure` |
 //! | what a record says | `record`, then the event in [`crate::audit`] |
 
 mod ahead;
+mod causes;
 mod confirm;
 mod deploy;
 mod deps;
+mod engine_host;
 mod failure;
 mod hold;
+mod host;
 mod image;
 mod interrupted;
 mod ledger_guard;
@@ -31,16 +34,20 @@ mod prune;
 mod pull;
 mod record;
 mod request;
+mod runnable;
 mod signature;
 mod step;
 mod stop;
 
+pub use causes::{CAUSES, Cause, Known};
 pub use deps::{Admission, OperationDeps};
+pub use engine_host::{EngineInspection, inspect_engine};
 pub use failure::{Failure, FailureKind, RuntimeState, Step};
+pub use host::{HostInspection, HostProblem, inspect_host};
 pub use interrupted::record_interrupted;
 pub use ledger_guard::LedgerGuard;
-pub use paths::{EnvFileFault, bind_source, env_file_is_guarded, not_apart, relation_on_disk};
+pub use paths::{EnvFileFault, relation_on_disk};
 pub use perform::{not_started, perform};
-pub use preflight::read_env_file;
 pub use prune::{Unneeded, unneeded};
+pub use record::asked_by;
 pub use request::{Completed, Ended, Operation, Request, Turn};

@@ -7,8 +7,6 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::deps::OperationDeps;
-use super::failure::StepError;
 use crate::domain::{HostPaths, NamedPath, Overlap, Protected, Relation};
 
 /// Write permission of the group and of everybody; of an access list it is the mask.
@@ -37,7 +35,7 @@ pub enum EnvFileFault {
 ///
 /// # Errors
 /// It is missing or no regular file, belongs to somebody else, or others may write it.
-pub async fn env_file_is_guarded(path: &Path) -> Result<(), EnvFileFault> {
+pub(super) async fn env_file_is_guarded(path: &Path) -> Result<(), EnvFileFault> {
     let path = path.to_owned();
     let meta = match tokio::fs::metadata(&path).await {
         Ok(meta) => meta,
@@ -60,7 +58,7 @@ pub async fn env_file_is_guarded(path: &Path) -> Result<(), EnvFileFault> {
 ///
 /// # Errors
 /// A sentence that names the variable and the directory.
-pub async fn bind_source(variable: &str, path: &Path) -> Result<(), String> {
+pub(super) async fn bind_source(variable: &str, path: &Path) -> Result<(), String> {
     match tokio::fs::metadata(path).await {
         Ok(meta) if meta.is_dir() => Ok(()),
         Ok(_) => Err(format!("{variable} {} is not a directory", path.display())),
@@ -68,25 +66,8 @@ pub async fn bind_source(variable: &str, path: &Path) -> Result<(), String> {
     }
 }
 
-/// What a container made now would be given must be what it may have: for the preflight, and again right before the
-/// old container is stopped.
-pub(super) async fn still_apart(deps: &OperationDeps) -> Result<(), StepError> {
-    env_file_is_guarded(&deps.runtime.env_file)
-        .await
-        .map_err(|fault| StepError::Host(fault.to_string()))?;
-    for bind in &deps.host_paths.binds {
-        bind_source(bind.name, &bind.path)
-            .await
-            .map_err(StepError::Host)?;
-    }
-    match not_apart(&deps.host_paths).await.first() {
-        None => Ok(()),
-        Some(overlap) => Err(StepError::Host(format!("{} {overlap}", overlap.bind.name))),
-    }
-}
-
 /// Every bind that is not apart once links are followed, or that is another path's directory mounted a second time.
-pub async fn not_apart(paths: &HostPaths) -> Vec<Overlap> {
+pub(super) async fn not_apart(paths: &HostPaths) -> Vec<Overlap> {
     let paths = paths.clone();
     let found = tokio::task::spawn_blocking(move || on_disk(&paths)).await;
     found.expect("looking at paths does not panic")

@@ -132,7 +132,8 @@ async fn end(run: &Run<'_>, result: Result<Completed, Failure>) -> Ended {
         }
         Err(error) => {
             log::error!("operation={id} the outcome could not be recorded: {error}");
-            let unrecorded = |_| Err(unrecorded(operation, &error.to_string()));
+            let state = run.facts.state.unwrap_or(RuntimeState::Unknown);
+            let unrecorded = |_| Err(unrecorded(operation, &error.to_string(), state));
             (None, result.and_then(unrecorded))
         }
     };
@@ -144,7 +145,7 @@ async fn end(run: &Run<'_>, result: Result<Completed, Failure>) -> Ended {
 }
 
 /// It happened, but there is no record of it: an auditable agent does not call that a success.
-fn unrecorded(operation: &Operation, error: &str) -> Failure {
+fn unrecorded(operation: &Operation, error: &str, state: RuntimeState) -> Failure {
     let reason = format!(
         "{} took effect, but its outcome could not be recorded in the audit trail: {error}",
         operation.title()
@@ -153,13 +154,7 @@ fn unrecorded(operation: &Operation, error: &str) -> Failure {
         kind: FailureKind::Trail,
         step: None,
         reason,
-        state: match operation.request {
-            Request::Deploy { .. } => RuntimeState::NewRunning,
-            Request::Stop => RuntimeState::Nothing,
-            Request::Pull { .. } | Request::Prune { .. } | Request::Freeze(_) | Request::Thaw => {
-                RuntimeState::Untouched
-            }
-        },
+        state,
         unknown: false,
     }
 }

@@ -5,14 +5,15 @@ use std::time::{Duration, Instant};
 use time::OffsetDateTime;
 
 use super::deps::OperationDeps;
-use super::failure::{Failure, FailureKind, RuntimeState, Step, StepError};
+use super::failure::{Failure, FailureKind, Met, RuntimeState, Step, StepError};
 use super::request::{Completed, Operation};
+use crate::access::Requester;
 use crate::audit::{
     self, Event, Fingerprint, FreezeAsked, ImagePruned, OperationEnded, OperationStarted, Outcome,
-    PredecessorEnded, SignatureRecord, StepEnded, StepStarted, TagRan,
+    PredecessorEnded, Proof, SignatureRecord, StepEnded, StepStarted, TagRan,
 };
 use crate::clock;
-use crate::domain::RuntimeEnv;
+use crate::domain::{ProcessEnv, RuntimeEnv};
 use crate::engine::{
     ContainerId, ContainerSpec, Effect, EngineError, Observed, PulledImage, Removed, StoredImage,
 };
@@ -28,6 +29,10 @@ pub(super) struct Facts {
     runtime_env: Option<Fingerprint>,
     container_settings: Option<Fingerprint>,
     pulled: Option<(String, String)>,
+    /// Names of the variables that only the image gives.
+    image_variables: Vec<String>,
+    /// What it has to do with.
+    pub(super) met: Met,
     /// What is known of the image's signature.
     pub(super) signature: Option<SignatureRecord>,
     /// The container there is now, as far as the last inspect or act showed.
@@ -47,13 +52,15 @@ pub(super) struct End {
     pub(super) oom_killed: bool,
     /// It did not end within the grace.
     pub(super) killed_after_grace: bool,
+    /// From SIGTERM to its end; nothing if it did not run.
+    pub(super) took: Duration,
 }
 
 impl Facts {
     pub(super) fn prepared(
         &mut self,
         deps: &OperationDeps,
-        environment: RuntimeEnv,
+        environment: &RuntimeEnv,
         spec: &ContainerSpec,
     ) {
         let fingerprinter = &deps.fingerprinter;
@@ -61,11 +68,15 @@ impl Facts {
         let settings = spec.settings();
         let pairs = settings.iter().map(|(name, value)| (*name, value.as_str()));
         self.container_settings = Some(fingerprinter.of(pairs));
-        self.environment = Some(environment);
+        self.environment = Some(environment.clone());
     }
 
     pub(super) fn pulled(&mut self, image: &PulledImage) {
         self.pulled = Some((image.digest.clone(), image.id.as_str().to_owned()));
+        if let Some(environment) = &self.environment {
+            let process = ProcessEnv::new(&image.config.env, environment);
+            self.image_variables = process.names_of_image();
+        }
     }
 
     /// The old container's process is gone.
@@ -76,6 +87,7 @@ impl Facts {
 
     pub(super) fn created(&mut self, id: &ContainerId) {
         self.container = Some(id.clone());
+        self.met.new = Some(id.clone());
     }
 
     pub(super) fn started(&mut self) {
@@ -98,11 +110,11 @@ pub(super) fn operation_started(deps: &OperationDeps, operation: &Operation) -> 
     Event::OperationStarted(OperationStarted {
         operation: operation.id.clone(),
         kind: operation.kind(),
-        requester: audit::Requester {
-            client_id: requester.client_id.clone(),
-            cf_ray: operation.cf_ray.clone(),
-            common_name: requester.common_name.clone(),
-        },
+        requester: asked_by(
+            requester,
+            operation.cf_ray.clone(),
+            operation.user_agent.clone(),
+        ),
         image: operation.image().map(|image| image.as_str().to_owned()),
         environment_asked: asked.map(|asked| asked.as_str().to_owned()),
         environment: deps.environment.as_str().to_owned(),
@@ -113,6 +125,30 @@ pub(super) fn operation_started(deps: &OperationDeps, operation: &Operation) -> 
         queue_wait_ms: millis(operation.arrived.elapsed()),
         settings: Some(deps.settings_fingerprint.clone()),
     })
+}
+
+/// Who asked, with what proved it, as records have it.
+#[must_use]
+pub fn asked_by(
+    requester: &Requester,
+    cf_ray: Option<String>,
+    user_agent: Option<String>,
+) -> audit::Requester {
+    let proofs = [
+        (requester.pinned, Proof::PinnedToken),
+        (requester.common_name.is_some(), Proof::Assertion),
+        (requester.local, Proof::LocalUser),
+    ];
+    audit::Requester {
+        client_id: requester.client_id.clone(),
+        cf_ray,
+        common_name: requester.common_name.clone(),
+        proven: proofs
+            .into_iter()
+            .filter_map(|(proven, proof)| proven.then_some(proof))
+            .collect(),
+        user_agent,
+    }
 }
 
 /// The intent of a step.
@@ -196,6 +232,7 @@ pub(super) fn predecessor_ended(operation: &Operation, old: &Observed, end: &End
         exit_code: end.exit_code,
         oom_killed: end.oom_killed,
         killed_after_grace: end.killed_after_grace,
+        stop_ms: millis(end.took),
     })
 }
 
@@ -222,8 +259,10 @@ pub(super) fn operation_ended(
         runtime_env,
         container_settings,
         pulled,
+        image_variables,
         signature,
         container,
+        met: _,
         state,
         down_since,
         up_at,
@@ -254,6 +293,7 @@ pub(super) fn operation_ended(
         up_since: up_at.map(at),
         downtime_ms: downtime.map(millis),
         runtime_env: runtime_env.clone(),
+        image_variables: image_variables.clone(),
         container_settings: container_settings.clone(),
     }))
 }

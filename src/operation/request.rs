@@ -59,6 +59,8 @@ pub struct Operation {
     pub requester: Requester,
     /// `Cf-Ray` of the request, which finds it in Cloudflare's logs.
     pub cf_ray: Option<String>,
+    /// `User-Agent` of the request, in which a pipeline may name its run and actor.
+    pub user_agent: Option<String>,
     /// `environment` of the request body; informational.
     pub environment_asked: Option<Environment>,
     /// When it arrived; the budget counts from here.
@@ -132,6 +134,7 @@ impl Operation {
             request,
             requester,
             cf_ray: None,
+            user_agent: None,
             environment_asked: None,
             arrived,
         }

@@ -9,7 +9,7 @@ use super::deps::OperationDeps;
 use super::failure::{Failure, RuntimeState, Step, StepError};
 use super::record::{self, Facts};
 use super::request::{Operation, Turn};
-use crate::engine::INSPECT_DEADLINE;
+use crate::engine::{ContainerId, INSPECT_DEADLINE};
 use crate::runtime::Activity;
 
 /// The most that a pull ahead of a deploy may take: what hangs does not do so for ever.
@@ -69,8 +69,9 @@ impl<'a> Run<'a> {
             .max(Duration::from_secs(1))
     }
 
-    /// From here on the old container is not what it was.
-    pub(super) fn touch(&mut self) {
+    /// From here on the old container, if there is one, is not what it was.
+    pub(super) fn touch(&mut self, old: Option<&ContainerId>) {
+        self.facts.met.old = old.cloned();
         self.touched = true;
         self.deps.watcher.touch();
     }
@@ -153,7 +154,10 @@ impl<'a> Run<'a> {
         let inspect = self.deps.engine.inspect_name();
         let observed = tokio::time::timeout(INSPECT_DEADLINE, inspect).await;
         let state = match &observed {
-            Ok(Ok(observed)) => RuntimeState::of(observed.as_ref(), &self.operation.id),
+            Ok(Ok(observed)) => {
+                let met = self.touched.then_some(&self.facts.met);
+                RuntimeState::of(observed.as_ref(), &self.operation.id, met)
+            }
             Ok(Err(_)) | Err(_) if !self.touched => RuntimeState::Untouched,
             Ok(Err(_)) | Err(_) => RuntimeState::Unknown,
         };

@@ -15,6 +15,8 @@ use crate::engine::{ContainerEvent, EventAction, Holder, Observed, Vacancy};
 
 /// The engine tells of an end some milliseconds before it answers the stop.
 const EVENT_WAIT: Duration = Duration::from_millis(100);
+/// The exit code of a process that SIGKILL ended.
+const KILLED: i64 = 137;
 /// The most a removal may take.
 const REMOVE_LIMIT: Duration = Duration::from_secs(10);
 
@@ -25,7 +27,7 @@ pub(super) async fn stop(run: &mut Run<'_>) -> Result<Completed, Failure> {
         .step(Step::Preflight, async { Ok(deps.engine.holder().await?) })
         .await?;
     if let Holder::Container(old) = holder {
-        run.touch();
+        run.touch(Some(&old.id));
         warn_of_foreign(run, &old);
         let end = run
             .step(Step::Stop, stop_old(run, &old, Duration::ZERO))
@@ -56,13 +58,26 @@ pub(super) fn stop_old<'a, 'o>(
             true => exit_of(deps, old, &mut events).await,
             false => Some(Exit::of(old)),
         };
+        let took = if ran {
+            at.duration_since(begun)
+        } else {
+            Duration::ZERO
+        };
+        let exit_code = known.as_ref().map(|exit| exit.code);
         Ok(End {
             at,
-            exit_code: known.as_ref().map(|exit| exit.code),
+            exit_code,
             oom_killed: known.is_some_and(|exit| exit.oom_killed),
-            killed_after_grace: ran && at.duration_since(begun) >= grace,
+            killed_after_grace: ran && is_of_the_grace(took, grace, exit_code),
+            took,
         })
     }
+}
+
+/// Whether SIGKILL behind the grace ended it: nothing else ends a process so late and so. What the kernel kills for memory
+/// ends before; a process that ends by itself at the last moment has another code.
+fn is_of_the_grace(took: Duration, grace: Duration, exit_code: Option<i64>) -> bool {
+    took >= grace && exit_code.is_none_or(|code| code == KILLED)
 }
 
 /// How a process ended.
@@ -134,6 +149,14 @@ pub(super) async fn record_end(run: &mut Run<'_>, old: &Observed, end: End) {
     if old.may_run() {
         run.facts.down(end.at);
     }
+    if end.killed_after_grace {
+        log::warn!(
+            "operation={} container {} did not end on SIGTERM and was killed after {:.1} s, the whole of STOP_GRACE_SECONDS",
+            run.operation.id,
+            old.id,
+            end.took.as_secs_f32()
+        );
+    }
     let event = record::predecessor_ended(run.operation, old, &end);
     if let Err(error) = run.deps.trail.append(event).await {
         log::error!(
@@ -153,4 +176,24 @@ pub(super) fn remove<'a, 'o>(
     let deps = run.deps;
     let limit = run.left_but(reserve).min(REMOVE_LIMIT);
     async move { Ok(deps.engine.remove(&old.id, limit).await?) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kill_behind_the_grace_is_told_from_one_for_memory_and_from_a_late_end() {
+        let seconds = Duration::from_secs;
+        for (took, exit_code, of_the_grace) in [
+            (10, Some(137), true),
+            (11, None, true),
+            (4, Some(137), false),
+            (10, Some(0), false),
+            (10, Some(143), false),
+        ] {
+            let found = is_of_the_grace(seconds(took), seconds(10), exit_code);
+            assert_eq!(found, of_the_grace, "{took} s, {exit_code:?}");
+        }
+    }
 }

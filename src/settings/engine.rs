@@ -87,6 +87,13 @@ impl EngineSettings {
         Path::new(path.unwrap_or(DEFAULT_SOCKET))
     }
 
+    /// Whether the address is a socket of this host.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        let address = self.docker_host.as_ref();
+        address.is_none_or(|address| address.0.starts_with("unix://"))
+    }
+
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
         let home = reader.text("HOME").and_then(|home| absolute(&home).ok());
         let docker_config = reader

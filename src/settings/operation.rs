@@ -87,6 +87,12 @@ impl OperationSettings {
                 format!("must be at least {} ({parts})", least.as_secs()),
             );
         }
+        if settings.confirm == Confirm::Healthy && settings.start_confirmation.is_zero() {
+            reader.problem(
+                "START_CONFIRMATION_SECONDS",
+                "must be at least 1 with START_CONFIRMATION=healthy: no health check says anything in no time",
+            );
+        }
         settings
     }
 }

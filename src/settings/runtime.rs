@@ -121,10 +121,11 @@ impl RuntimeSettings {
 
 /// Docker's own modes, or the name of a network. Another container's network would tie the runtime to it.
 fn network_mode(text: &str) -> Result<String, &'static str> {
+    let starts = text.starts_with(|c: char| c.is_ascii_alphanumeric());
     let valid = text
         .bytes()
         .all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
-    if valid {
+    if starts && valid {
         Ok(text.to_owned())
     } else {
         Err("must be host, bridge, none or the name of a Docker network")

@@ -69,6 +69,7 @@ impl TrailDir {
         let options = VerifyOptions {
             path: self.0.clone(),
             expect: None,
+            anchors: Vec::new(),
             partial: false,
         };
         let mut said = Vec::new();

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use dreichor_test_support::database::Database;
-use dreichor_test_support::fake_engine::{FakeEngine, WhileAway};
+use dreichor_test_support::fake_engine::{Controls, FakeEngine, FaultProxy, Verb, When, WhileAway};
 use dreichor_test_support::images::{BuiltImage, ImageSpec};
 use dreichor_test_support::registry::Registry;
 use serde_json::{Value, json};
@@ -30,6 +30,9 @@ pub enum Kind {
     Fake,
     Real,
 }
+
+/// How long a call may take to come.
+const ARRIVAL: Duration = Duration::from_secs(30);
 
 /// A value of runtime.env that must show up nowhere but in the container.
 pub const CANARY: &str = "canary-runtime-value-77aa";
@@ -108,6 +111,15 @@ impl World {
             self.set("DOCKER_HOST", &host);
             self.private = Some(engine);
         }
+    }
+
+    /// A real engine of its own that runs containers with other users than their own.
+    pub fn own_engine_that_remaps_users(&mut self) {
+        let engine = PrivateEngine::start_remapping_users(&self.path("engine"));
+        self.socket = engine.socket();
+        let host = format!("unix://{}", self.socket.display());
+        self.set("DOCKER_HOST", &host);
+        self.private = Some(engine);
     }
 
     /// Kills the engine, waits, and starts it again.
@@ -227,15 +239,24 @@ impl World {
 
     /// Writes the settings as the unit's environment file.
     pub fn env_file(&self) -> PathBuf {
+        self.write_settings(&self.settings)
+    }
+
+    fn write_settings(&self, settings: &HashMap<String, String>) -> PathBuf {
         let path = self.path(".env");
-        let mut lines: Vec<String> = self
-            .settings
+        let mut lines: Vec<String> = settings
             .iter()
             .map(|(name, value)| format!("{name}={value}\n"))
             .collect();
         lines.sort();
         std::fs::write(&path, lines.concat()).expect("written");
         path
+    }
+
+    /// Starts the agent with other settings.
+    pub fn agent_with(&self, settings: &HashMap<String, String>) -> Agent {
+        let file = self.write_settings(settings);
+        self.started(&file)
     }
 
     /// A command of the operator's to the running agent.
@@ -260,9 +281,13 @@ impl World {
 
     /// Starts the agent with the settings as they are.
     pub fn agent(&self) -> Agent {
+        self.started(&self.env_file())
+    }
+
+    fn started(&self, file: &Path) -> Agent {
         // At the level that says most: whatever a test does, no secret may be in the log.
         let trace = [("RUST_LOG", "trace")];
-        Agent::start(&self.env_file(), self.port, &self.path("agent.log"), &trace)
+        Agent::start(file, self.port, &self.path("agent.log"), &trace)
     }
 
     /// Puts an image into the registry under a tag; the mode decides what its process does.
@@ -359,6 +384,81 @@ impl World {
         let answer = self.engine("POST", &path, Some(&body));
         assert_eq!(answer.status, 201, "{}", answer.body);
         answer.json()["Id"].as_str().expect("an id").to_owned()
+    }
+
+    /// Puts a proxy with faults and gates in front of a real engine; the fake one has them itself.
+    pub fn proxied(&mut self) -> Option<FaultProxy> {
+        let socket = self.path("proxy.sock");
+        let proxy = self
+            .fake
+            .is_none()
+            .then(|| FaultProxy::start(&socket, &self.socket));
+        if proxy.is_some() {
+            self.set("DOCKER_HOST", &format!("unix://{}", socket.display()));
+        }
+        proxy
+    }
+
+    /// The faults and gates of whatever stands on the agent's way to the engine.
+    pub fn controls<'a>(&'a self, proxy: &'a Option<FaultProxy>) -> &'a Controls {
+        match (proxy, &self.fake) {
+            (Some(proxy), _) => proxy.controls(),
+            (None, fake) => fake.as_ref().expect("the fake engine").controls(),
+        }
+    }
+
+    /// Deploys, and does something at the moment at which the engine is asked for this.
+    pub fn deploy_and_meanwhile(
+        &self,
+        agent: &Agent,
+        controls: &Controls,
+        tag: &str,
+        at: Verb,
+        meanwhile: impl FnOnce(),
+    ) -> Answer {
+        // Only this call: somebody else may make one meanwhile.
+        let gate = controls.gate_nth(at, 1, When::BeforeEffect);
+        std::thread::scope(|scope| {
+            let client = scope.spawn(|| agent.deploy(&self.image(tag)));
+            assert!(gate.reached_within(ARRIVAL), "{at} never comes");
+            meanwhile();
+            gate.release();
+            client.join().expect("answered")
+        })
+    }
+
+    /// What the engine does with such a container when nobody looks first: none if it runs, else its words, or how it
+    /// ended. It is made under another name, as the agent would make it, and taken away again.
+    pub fn engine_refuses(&self, tag: &str) -> Option<String> {
+        self.pull(tag);
+        let variables = std::fs::read_to_string(self.path("runtime.env")).expect("read");
+        let body = json!({
+            "Image": self.image(tag),
+            "Env": variables.lines().collect::<Vec<_>>(),
+            "HostConfig": { "NetworkMode": "host" },
+        });
+        let name = format!("trial-{}", self.name);
+        let path = format!("/containers/create?name={name}");
+        let created = self.engine("POST", &path, Some(&body));
+        if created.status != 201 {
+            return Some(created.body);
+        }
+        let started = self.engine("POST", &format!("/containers/{name}/start"), None);
+        let mut refused = (started.status != 204).then_some(started.body);
+        if refused.is_none() {
+            let running = || {
+                self.engine("GET", &format!("/containers/{name}/json"), None)
+                    .json()
+            };
+            let end = Instant::now() + Duration::from_secs(1);
+            while refused.is_none() && Instant::now() < end {
+                let state = running()["State"].clone();
+                refused = (state["Running"] != true).then(|| state.to_string());
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+        self.engine("DELETE", &format!("/containers/{name}?force=1&v=1"), None);
+        refused
     }
 
     /// Pulls a tag past the agent.

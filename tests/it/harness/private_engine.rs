@@ -11,6 +11,7 @@ use super::until;
 pub struct PrivateEngine {
     directory: PathBuf,
     arguments: Vec<String>,
+    remaps_users: bool,
     child: Option<Child>,
 }
 
@@ -21,10 +22,44 @@ impl PrivateEngine {
         let mut engine = Self {
             directory: directory.to_owned(),
             arguments: arguments.to_vec(),
+            remaps_users: false,
             child: None,
         };
         engine.up();
         engine
+    }
+
+    /// An engine whose containers have other users on the host than in themselves. It sees lists of such users that are
+    /// its own.
+    pub fn start_remapping_users(directory: &Path) -> Self {
+        std::fs::create_dir_all(directory).expect("made");
+        std::fs::write(
+            directory.join("ids"),
+            "nobody:100000:65536\nnogroup:100000:65536\n",
+        )
+        .expect("written");
+        let mut engine = Self {
+            directory: directory.to_owned(),
+            arguments: vec!["--userns-remap=nobody:nogroup".to_owned()],
+            remaps_users: true,
+            child: None,
+        };
+        engine.up();
+        engine
+    }
+
+    fn program(&self) -> Command {
+        if !self.remaps_users {
+            return Command::new("dockerd");
+        }
+        let ids = self.directory.join("ids");
+        let ids = ids.display();
+        let mut program = Command::new("unshare");
+        program.args(["--mount", "sh", "-c"]).arg(format!(
+            "touch /etc/subuid /etc/subgid && mount --bind {ids} /etc/subuid && mount --bind {ids} /etc/subgid && exec dockerd \"$@\""
+        ));
+        program.arg("dockerd");
+        program
     }
 
     pub fn socket(&self) -> PathBuf {
@@ -42,7 +77,8 @@ impl PrivateEngine {
             .append(true)
             .open(path("log"))
             .expect("a log");
-        let child = Command::new("dockerd")
+        let child = self
+            .program()
             .arg("--host")
             .arg(format!("unix://{}", self.socket().display()))
             .arg("--data-root")

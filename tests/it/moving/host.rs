@@ -9,6 +9,15 @@ use super::world;
 use crate::harness::{Agent, Kind};
 
 #[test]
+fn a_runtime_env_without_a_database_refuses_deploys() {
+    let world = world(Kind::Fake);
+    world.write_runtime_env("EXECUTION_PLANE=paper\n");
+    let answer = world.agent().deploy(&world.image("1.0.0"));
+    assert_eq!(answer.status, 500, "{}", answer.body);
+    assert!(answer.reason().contains("DATABASE_URL"), "{}", answer.body);
+}
+
+#[test]
 fn sigterm_comes_before_sigkill() {
     let mut world = world(Kind::Real);
     world.set("STOP_GRACE_SECONDS", "2");

@@ -1,5 +1,7 @@
 //! Images that a pipeline sees refused, or answered with another code.
 
+use dreichor_test_support::images::ImageSpec;
+
 use super::world;
 use crate::harness::Kind;
 
@@ -36,6 +38,21 @@ fn latest_in_prod_is_422() {
     world.set("CONTAINER_NAME", &name);
     let answer = world.agent().deploy(&world.image("latest"));
     assert_eq!(answer.status, 422, "{}", answer.body);
+}
+
+#[test]
+fn an_image_that_sets_a_server_owned_variable_is_422() {
+    let world = world(Kind::Fake);
+    let spec = ImageSpec::mode(&["run"]).variable("LOG_LEVEL=debug");
+    world.push_spec("2.0.0", spec);
+    let agent = world.agent();
+    let answer = agent.deploy(&world.image("2.0.0"));
+    assert_eq!(answer.status, 422, "{}", answer.body);
+    world.write_runtime_env(&format!(
+        "DATABASE_URL={}\nLOG_LEVEL=info\n",
+        world.database_url()
+    ));
+    assert_eq!(agent.deploy(&world.image("2.0.0")).status, 200);
 }
 
 #[test]

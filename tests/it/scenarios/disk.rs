@@ -1,10 +1,14 @@
-//! A state directory whose disk is full: nothing starts that cannot be audited, and status goes on. On a small tmpfs,
-//! so these tests need root.
+//! A state directory, or an engine, whose disk is full: nothing is stopped that could not be started or audited, and
+//! status goes on. On a small tmpfs, so these tests need root.
 
+use super::known::{checked, refused};
 use crate::harness::World;
 use crate::trail::small_disk::SmallDisk;
 
-on_both_engines!(on_a_full_disk_nothing_is_started_and_status_goes_on);
+on_both_engines!(
+    on_a_full_disk_nothing_is_started_and_status_goes_on,
+    a_full_disk_of_the_engine_is_refused,
+);
 
 fn on_a_full_disk_nothing_is_started_and_status_goes_on(mut world: World) {
     let disk = SmallDisk::new("2m");
@@ -41,4 +45,28 @@ fn on_a_full_disk_nothing_is_started_and_status_goes_on(mut world: World) {
         answer.body
     );
     disk.state.assert_intact();
+}
+
+fn a_full_disk_of_the_engine_is_refused(mut world: World) {
+    let disk = SmallDisk::new("96m");
+    let root = disk.mounted();
+    match &world.fake {
+        Some(fake) => fake.root_directory(root),
+        None => world.own_engine_with(&[format!("--data-root={}", root.display())]),
+    }
+    world.set("RUNTIME_NETWORK", "none");
+    world.push("1.0.0", &["run"]);
+    let agent = world.agent();
+    let answer = agent.deploy(&world.image("1.0.0"));
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let old = world.identity();
+    disk.fill();
+    let answer = agent.deploy(&world.image("1.0.0"));
+    assert_eq!(answer.status, 500, "{}", answer.body);
+    let place = root.display().to_string();
+    let words = ["the Docker engine's disk at", place.as_str(), "is full"];
+    refused(&world, &agent, &old, &answer, "preflight", &words);
+    checked(&world, &words);
+    disk.free();
+    assert_eq!(agent.deploy(&world.image("1.0.0")).status, 200);
 }

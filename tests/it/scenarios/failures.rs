@@ -1,5 +1,6 @@
 //! What goes wrong before, at and after the start, and what is left then.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use dreichor_test_support::database::Database;
@@ -189,6 +190,18 @@ fn a_process_that_ignores_sigterm_is_killed_after_the_grace(world: World) {
     let ended = world.events("predecessor_ended").pop().expect("an end");
     assert_eq!(ended["killed_after_grace"], true);
     assert_eq!(ended["exit_code"], 137);
+    assert_eq!(ended["oom_killed"], false);
+    let cost = ended["stop_ms"].as_u64().expect("milliseconds");
+    assert!((1000..10_000).contains(&cost), "{cost}");
+    assert!(agent.log().contains("did not end on SIGTERM"));
+    let history = Command::new(env!("CARGO_BIN_EXE_deploy-agent"))
+        .arg("history")
+        .arg(world.path("state"))
+        .output()
+        .expect("it runs");
+    let table = String::from_utf8_lossy(&history.stdout).into_owned();
+    let said = "the old container did not end on SIGTERM: its grace cost ";
+    assert!(table.contains(said), "{table}");
 }
 
 fn a_bad_runtime_env_is_named_and_nothing_is_touched(world: World) {

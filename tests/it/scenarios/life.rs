@@ -134,6 +134,8 @@ fn no_secret_is_written_anywhere(world: World) {
     // A secret in the wrong place.
     assert_eq!(agent.deploy(CLIENT_SECRET).status, 422);
     assert_eq!(agent.post("/v1/deploy", CLIENT_SECRET).status, 400);
+    let address = format!("https://u:{CANARY}@h/db");
+    assert_eq!(agent.deploy(&address).status, 422);
     // Quoted by whoever refuses it.
     let url = format!("postgres://u:{CANARY}@h/db");
     for body in [

@@ -58,6 +58,7 @@ pub fn ended(operation: &str, outcome: Outcome) -> OperationEnded {
         up_since: None,
         downtime_ms: Some(1200),
         runtime_env: None,
+        image_variables: Vec::new(),
         container_settings: None,
     }
 }

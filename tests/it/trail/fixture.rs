@@ -233,6 +233,7 @@ pub fn try_verdict_of(
     let options = VerifyOptions {
         path: path.to_owned(),
         expect: expect.map(|anchor| anchor.to_string().parse().unwrap()),
+        anchors: Vec::new(),
         partial,
     };
     let mut said = Vec::new();

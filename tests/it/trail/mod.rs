@@ -11,6 +11,7 @@
 //! | `verify` does not read the head | `verify::a_cut_tail_is_found_through_the_head_and_through_what_is_expected` |
 //! | `verify` does not compare the head's hash, or takes one that says nothing | `verify::another_record_in_the_place_of_the_noted_or_expected_one_is_found`, `recovery::a_head_that_says_nothing_is_recorded_at_the_next_start_and_written_anew` |
 //! | `verify` does not look for `--expect` | `verify::an_anchor_noted_elsewhere_finds_a_trail_that_was_written_anew` |
+//! | `verify --anchors` compares no hash, or takes a missing record for proven | `anchors` |
 //! | `verify` does not compare the ledger, or what was kept aside | `verify::every_missing_or_changed_file_is_found`, `verify::what_was_kept_aside_must_stay_what_it_was` |
 //! | `verify` forgives what an agent recorded | `verify::damage_that_an_agent_recorded_stays_damage` |
 //! | `verify` takes a file's word for where it goes on | `sidecars::a_file_that_goes_on_after_another_than_it_says_is_found_though_the_chain_agrees` |
@@ -37,6 +38,7 @@
 //! | a ledger, bytes kept aside or the file before may be named with `/` | `sidecars::a_ledger_elsewhere_is_refused_though_it_is_the_right_one`, `sidecars::bytes_kept_aside_elsewhere_are_refused_though_they_are_the_right_ones`, `sidecars::the_file_before_is_not_looked_for_elsewhere` |
 //! | a reader opens whatever stands in the place of a file | `odd_files` |
 
+mod anchors;
 mod bounds;
 mod crash;
 mod directory;

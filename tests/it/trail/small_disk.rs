@@ -23,6 +23,11 @@ impl SmallDisk {
         Self { state, mounted }
     }
 
+    /// Where it is.
+    pub fn mounted(&self) -> &Path {
+        self.mounted.path()
+    }
+
     /// Leaves no free byte: blocks first, then what is left of them.
     pub fn fill(&self) {
         let mut filler = fs::File::create(self.mounted.file("filler")).unwrap();

@@ -47,6 +47,7 @@ pub struct ImageSpec {
     volumes: Vec<String>,
     stop_signal: Option<String>,
     labels: BTreeMap<String, String>,
+    fields: BTreeMap<String, Value>,
     extra_bytes: usize,
     salt: String,
 }
@@ -90,6 +91,7 @@ impl ImageSpec {
             volumes: Vec::new(),
             stop_signal: None,
             labels: BTreeMap::new(),
+            fields: BTreeMap::new(),
             extra_bytes: 0,
             salt: String::new(),
         }
@@ -122,6 +124,18 @@ impl ImageSpec {
     /// Adds a label.
     pub fn label(mut self, name: &str, value: &str) -> Self {
         self.labels.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// One more variable of its own.
+    pub fn variable(mut self, line: &str) -> Self {
+        self.environment.push(line.to_owned());
+        self
+    }
+
+    /// A field of its configuration exactly so, whatever an engine will say to it.
+    pub fn field(mut self, name: &str, value: Value) -> Self {
+        self.fields.insert(name.to_owned(), value);
         self
     }
 
@@ -194,6 +208,9 @@ impl ImageSpec {
                 "Timeout": 2_000_000_000,
                 "Retries": 2,
             });
+        }
+        for (name, value) in &self.fields {
+            config[name] = value.clone();
         }
         config
     }

@@ -10,6 +10,7 @@ use super::container::{Behaviour, Container};
 use super::create::check_mounts;
 use super::host::{Host, World};
 use super::message::{Answer, Request};
+use super::refusals::{Refusing, refuse_run};
 
 /// A refused act is an answer too.
 pub(crate) type Acted = Result<Answer, Answer>;
@@ -35,6 +36,7 @@ impl Host {
     }
 
     fn run_or_refuse(self: &Arc<Self>, world: &mut World, id: &str) -> Acted {
+        let refusing = Refusing::of(world);
         let Some(c) = world.get(id) else {
             return Err(Answer::error(404, format!("No such container: {id}")));
         };
@@ -44,6 +46,7 @@ impl Host {
             return Err(Answer::error(400, c.state.error.clone()));
         }
         check_mounts(&c.host_config)?;
+        refuse_run(&refusing, c)?;
         for source in bind_sources(c) {
             // As the engine does; a source that cannot be made shows as an engine's 500.
             if let Err(error) = std::fs::create_dir_all(&source) {
@@ -121,6 +124,18 @@ impl Host {
             self.ended_within(&id, run, timeout).await;
         }
         Ok(Answer::empty(204))
+    }
+
+    /// `POST /containers/{id}/rename`, to a name that nobody has.
+    pub fn rename(self: &Arc<Self>, key: &str, name: &str) -> Acted {
+        self.change(|world| {
+            let id = world.find(key)?.id.clone();
+            if let Some(c) = world.get(&id) {
+                c.name = name.to_owned();
+                self.events.tell(c, "rename", &[]);
+            }
+            Ok(Answer::empty(204))
+        })
     }
 
     /// `POST /containers/{id}/pause`

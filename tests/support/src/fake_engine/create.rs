@@ -8,10 +8,11 @@ use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
 use super::acts::Acted;
-use super::container::{Behaviour, Container, HealthCheck, RestartPolicy, State, string_list};
+use super::container::{Container, HealthCheck, RestartPolicy, State, string_list};
 use super::host::{Host, World, fresh_id};
 use super::images::with_tag;
 use super::message::{Answer, Request};
+use super::refusals::{behaviour, refuse_places};
 
 /// What a creation asks for.
 #[derive(Debug)]
@@ -62,6 +63,7 @@ impl Host {
         }
         let host_config = host_config(&wish.field("HostConfig"), &world.log_driver);
         let policy = check_host_config(&host_config)?;
+        world.host_of_engine.refuse_create(&host_config)?;
         let reference = wish.field("Image").as_str().unwrap_or_default().to_owned();
         let Some(image) = world.images.find(&reference) else {
             return Err(Answer::error(
@@ -74,12 +76,13 @@ impl Host {
         let id = format!("{}{}", wish.id_prefix, &id[wish.id_prefix.len()..]);
         let mut config = merged_config(wish, &image.config);
         let argv = argv(&config)?;
+        refuse_places(&config)?;
         let name = free_name(world, wish, &id)?;
         config["Hostname"] = json!(&id[..12]);
         let (mounts, anonymous_volumes) = mounts(&host_config, &config["Volumes"]);
         world.volumes.extend(anonymous_volumes.iter().cloned());
         let container = Container {
-            behaviour: Behaviour::of(&argv),
+            behaviour: behaviour(&argv, &config),
             check: HealthCheck::of(&config),
             created: OffsetDateTime::now_utc(),
             id: id.clone(),
@@ -242,6 +245,9 @@ fn merged_env(image: &Value, own: &Value) -> Value {
 
 fn argv(config: &Value) -> Result<Vec<String>, Answer> {
     let mut argv = string_list(&config["Entrypoint"]);
+    if argv.len() == 1 && argv[0].is_empty() {
+        argv.clear();
+    }
     argv.extend(string_list(&config["Cmd"]));
     if argv.is_empty() {
         return Err(Answer::error(400, "No command specified"));

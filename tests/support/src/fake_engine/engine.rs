@@ -14,6 +14,7 @@ use super::front::Ending;
 use super::host::Host;
 use super::images::{Image, with_tag};
 use super::power::{Life, WhileAway};
+use super::refusals::Network;
 use super::server::Server;
 use super::sightings::Sighting;
 
@@ -328,6 +329,39 @@ impl FakeEngine {
     pub fn log_driver(&self, driver: &str) {
         self.host()
             .change(|world| world.log_driver = driver.to_owned());
+    }
+
+    /// From now on there is a network of this name; none takes it away.
+    pub fn network(&self, name: &str, network: Option<Network>) {
+        self.host().change(|world| match network {
+            Some(network) => drop(world.networks.insert(name.to_owned(), network)),
+            None => drop(world.networks.remove(name)),
+        });
+    }
+
+    /// Where the engine says that its files are.
+    pub fn root_directory(&self, path: &Path) {
+        let path = path.display().to_string();
+        self.host()
+            .change(|world| world.host_of_engine.root_directory = path);
+    }
+
+    /// The engine runs its containers with other users than their own.
+    pub fn remap_users(&self) {
+        self.host()
+            .change(|world| world.host_of_engine.remaps_users = true);
+    }
+
+    /// The engine's init is not installed.
+    pub fn without_init(&self) {
+        self.host()
+            .change(|world| world.host_of_engine.init_is_missing = true);
+    }
+
+    /// Another engine answers in its place.
+    pub fn call_itself(&self, name: &str) {
+        self.host()
+            .change(|world| world.named_engine = name.to_owned());
     }
 
     /// Whether events are lost on their way to every subscriber.

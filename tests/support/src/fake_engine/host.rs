@@ -13,6 +13,7 @@ use super::container::Container;
 use super::events::EventBus;
 use super::images::ImageStore;
 use super::message::Answer;
+use super::refusals::{EngineHost, Network};
 use super::sightings::Sightings;
 
 /// A real engine waits 5 s, then 10 s, between the attempts at a layer; tests cannot.
@@ -47,6 +48,10 @@ pub(crate) struct World {
     pub pull_script: Vec<(Value, Duration)>,
     /// Of containers that name none.
     pub log_driver: String,
+    /// What it calls itself.
+    pub named_engine: String,
+    pub host_of_engine: EngineHost,
+    pub networks: BTreeMap<String, Network>,
 }
 
 impl Host {
@@ -64,6 +69,9 @@ impl Host {
             hub: None,
             pull_script: Vec::new(),
             log_driver: "json-file".to_owned(),
+            named_engine: "Engine".to_owned(),
+            host_of_engine: EngineHost::default(),
+            networks: BTreeMap::new(),
         };
         Arc::new(Host {
             world: Mutex::new(world),

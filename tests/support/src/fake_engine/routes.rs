@@ -27,7 +27,7 @@ impl Host {
         match request.verb {
             Verb::Ping if request.method == "HEAD" => Ok(Answer::empty(200)),
             Verb::Ping => Ok(Answer::text(200, "OK")),
-            Verb::Version => Ok(Answer::json(200, &version())),
+            Verb::Version => Ok(Answer::json(200, &version(&self.world().named_engine))),
             Verb::Info => Ok(Answer::json(200, &self.info())),
             Verb::ImagePull => self.pull(request).await,
             Verb::ImageInspect => self.inspect_image(subject),
@@ -49,10 +49,14 @@ impl Host {
             Verb::ContainerUnpause => self.unpause(subject),
             Verb::ContainerRestart => self.restart(subject, grace).await,
             Verb::ContainerWait => self.wait(subject, request),
+            Verb::ContainerRename => {
+                self.rename(subject, &request.param("name").unwrap_or_default())
+            }
             Verb::ContainerRemove => {
                 let (volumes, force) = (request.flag("v"), request.flag("force"));
                 self.remove(subject, volumes, force).await
             }
+            Verb::NetworkInspect => self.inspect_network(subject),
             Verb::Events => Ok(self.stream_events(request)),
             Verb::Other => Err(Answer::error(404, "page not found")),
         }
@@ -69,6 +73,10 @@ impl Host {
             "ServerVersion": "20.10.24", "OSType": "linux", "Architecture": "x86_64",
             "NCPU": 2, "MemTotal": 4_000_000_000_u64,
             "LoggingDriver": world.log_driver,
+            "DockerRootDir": world.host_of_engine.root_directory,
+            "SecurityOptions": world.host_of_engine.security_options(),
+            "InitBinary": "docker-init",
+            "InitCommit": { "ID": world.host_of_engine.init_commit(), "Expected": "" },
             "MemoryLimit": true, "CpuCfsQuota": true, "PidsLimit": true,
             "Containers": world.containers.len(), "Images": world.images.by_id.len(),
             "ContainersRunning": in_state("running"), "ContainersPaused": in_state("paused"),
@@ -77,10 +85,10 @@ impl Host {
     }
 }
 
-fn version() -> Value {
+fn version(engine: &str) -> Value {
     json!({
         "Platform": { "Name": "fake engine of the Dreichor tests" },
-        "Components": [{ "Name": "Engine", "Version": "20.10.24", "Details": {
+        "Components": [{ "Name": engine, "Version": "20.10.24", "Details": {
             "ApiVersion": "1.41", "MinAPIVersion": "1.12", "Os": "linux", "Arch": "amd64",
             "GitCommit": "5d6db84", "GoVersion": "go1.19.7", "Experimental": "false",
             "BuildTime": "2023-04-04T18:17:51.000000000+00:00", "KernelVersion": "5.15.0",

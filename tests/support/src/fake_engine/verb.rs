@@ -39,8 +39,12 @@ pub enum Verb {
     ContainerRestart,
     /// `POST /containers/{id}/wait`
     ContainerWait,
+    /// `POST /containers/{id}/rename`
+    ContainerRename,
     /// `DELETE /containers/{id}`
     ContainerRemove,
+    /// `GET /networks/{name}`
+    NetworkInspect,
     /// `GET /events`
     Events,
     /// Anything else: the fake answers 404, the proxy passes it on.
@@ -49,7 +53,7 @@ pub enum Verb {
 
 impl Verb {
     /// Every call that the fake engine knows.
-    pub const ALL: [Verb; 19] = [
+    pub const ALL: [Verb; 21] = [
         Verb::Ping,
         Verb::Version,
         Verb::Info,
@@ -67,7 +71,9 @@ impl Verb {
         Verb::ContainerUnpause,
         Verb::ContainerRestart,
         Verb::ContainerWait,
+        Verb::ContainerRename,
         Verb::ContainerRemove,
+        Verb::NetworkInspect,
         Verb::Events,
     ];
 
@@ -91,7 +97,9 @@ impl Verb {
             Verb::ContainerUnpause => "container_unpause",
             Verb::ContainerRestart => "container_restart",
             Verb::ContainerWait => "container_wait",
+            Verb::ContainerRename => "container_rename",
             Verb::ContainerRemove => "container_remove",
+            Verb::NetworkInspect => "network_inspect",
             Verb::Events => "events",
             Verb::Other => "other",
         }
@@ -109,6 +117,7 @@ impl Verb {
             | Verb::ContainerPause
             | Verb::ContainerUnpause
             | Verb::ContainerRestart
+            | Verb::ContainerRename
             | Verb::ContainerRemove
             | Verb::Other => true,
             Verb::Ping
@@ -119,6 +128,7 @@ impl Verb {
             | Verb::ContainerInspect
             | Verb::ContainerList
             | Verb::ContainerWait
+            | Verb::NetworkInspect
             | Verb::Events => false,
         }
     }
@@ -141,6 +151,9 @@ impl Verb {
         }
         if let Some(rest) = path.strip_prefix("/images/") {
             return of_image(method, rest);
+        }
+        if let ("GET", Some(name)) = (method, path.strip_prefix("/networks/")) {
+            return (Verb::NetworkInspect, name.to_owned());
         }
         if let Some(rest) = path.strip_prefix("/containers/") {
             return of_container(method, rest);
@@ -175,6 +188,7 @@ fn of_container(method: &str, rest: &str) -> (Verb, String) {
         ("POST", "unpause") => Verb::ContainerUnpause,
         ("POST", "restart") => Verb::ContainerRestart,
         ("POST", "wait") => Verb::ContainerWait,
+        ("POST", "rename") => Verb::ContainerRename,
         _ => Verb::Other,
     };
     (verb, subject.to_owned())
