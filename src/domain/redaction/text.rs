@@ -1,7 +1,7 @@
 //! The secrets that a text of others shows by its own form, whoever they belong to: of an engine, of a registry, of a
 //! caller. No variable says here what is secret.
 
-use super::form::is_word;
+use super::form::{is_random_segment, is_word};
 use super::name::says_secret;
 use super::secrets::Secrets;
 
@@ -127,12 +127,13 @@ impl Secrets {
     }
 }
 
-/// An image, a path or an address in small letters, which may hold a part that nobody has written by hand. In what is
-/// random there are nearly always capitals.
+/// An image or an address in small letters, which may hold a part that nobody has written by hand, because in what is
+/// random there are nearly always capitals; or an absolute path without a long random part.
 fn is_reference(word: &str) -> bool {
-    let of_references =
-        |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"./:@_-".contains(&b);
-    word.contains('/') && word.bytes().all(of_references)
+    let of_references = |b: u8| b.is_ascii_alphanumeric() || b"./:@_-".contains(&b);
+    let small = !word.bytes().any(|b| b.is_ascii_uppercase());
+    let path = word.starts_with('/') && !word.split('/').any(is_random_segment);
+    word.contains('/') && word.bytes().all(of_references) && (small || path)
 }
 
 #[cfg(test)]
@@ -191,6 +192,7 @@ mod tests {
             "Get \"https://auth.docker.io:443/token?service=registry.docker.io\": dial tcp 127.0.0.1:5000: connect: connection refused".to_owned(),
             "pull access denied for x, repository does not exist or may require 'docker login': denied: requested access".to_owned(),
             "invalid token: expired".to_owned(),
+            "bind source path does not exist: /tmp/.tmpZlKS4E/volumes/snapshots".to_owned(),
             "manifest for 127.0.0.1:39763/test-18c2f3a4b5c6d7e8f9-3/runtime:9.9.9 not found".to_owned(),
             "Get \"http://127.0.0.1:39763/v2/test-18c2f3a4b5c6d7e8f9-3/runtime/manifests/1\": EOF".to_owned(),
             "DOCKER_CONFIG /opt/dreichor/prod/deploy-agent/docker/config.json".to_owned(),
