@@ -8,6 +8,7 @@ mod findings;
 mod freeze;
 mod hash_secret;
 mod history;
+mod notes;
 mod output;
 mod process_limits;
 mod prune;

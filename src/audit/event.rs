@@ -290,6 +290,20 @@ pub struct Fingerprint {
     pub names: Vec<String>,
 }
 
+/// What the labels of an image say of its origin (`org.opencontainers.image.…`): a claim of the image, proven by nobody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ImageClaims {
+    /// Revision of the source.
+    #[serde(serialize_with = "short::opt", skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+    /// Where the source is.
+    #[serde(serialize_with = "short::opt", skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// When it was built.
+    #[serde(serialize_with = "short::opt", skip_serializing_if = "Option::is_none")]
+    pub created: Option<String>,
+}
+
 /// What was found out about the signature of an image.
 #[derive(Debug, Clone, Serialize)]
 pub struct SignatureRecord {
@@ -349,6 +363,9 @@ pub struct OperationEnded {
     /// Id of the image in the engine.
     #[serde(serialize_with = "short::opt", skip_serializing_if = "Option::is_none")]
     pub image_id: Option<String>,
+    /// Where the image says that it comes from; none if it says nothing, or was not pulled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claimed_by_image: Option<ImageClaims>,
     /// What was found out about the image's signature; none if nobody asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signature: Option<SignatureRecord>,

@@ -105,6 +105,13 @@ impl RequesterFields<'_> {
     }
 }
 
+/// What an image claims of its origin, as a line has it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ClaimFields<'a> {
+    #[serde(borrow, default)]
+    pub(crate) revision: Option<Text<'a>>,
+}
+
 /// What was found out about a signature, as a line has it.
 #[derive(Debug, Deserialize)]
 pub(crate) struct SignatureFields<'a> {
@@ -167,6 +174,8 @@ pub(crate) struct Line<'a> {
     pub(crate) image_id: Option<Text<'a>>,
     #[serde(borrow, default)]
     pub(crate) signature: Option<SignatureFields<'a>>,
+    #[serde(borrow, default)]
+    pub(crate) claimed_by_image: Option<ClaimFields<'a>>,
     #[serde(borrow, default)]
     pub(crate) problem: Option<Text<'a>>,
     #[serde(borrow, default)]

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::container_lock::{LockHolder, lock_holder};
+use super::notes::notes;
 use crate::audit::{Occupancy, TrailError, doubts_of, examine};
 use crate::credentials::{HELPER_DEADLINE, Lookup, RegistryCredentials};
 use crate::domain::{Environment, RuntimeEnv, shown_name};
@@ -49,6 +50,7 @@ pub(super) async fn inspect(settings: &Settings) -> Findings {
                 .push(format!("CF_ACCESS_TEAM_DOMAIN {error}")),
         }
     }
+    found.notes.extend(notes(settings));
     let occupancy = state_directory(settings, &mut found);
     ledger(settings, &mut found);
     let running = !matches!(occupancy, Some(Occupancy::Free | Occupancy::Missing));

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use bollard::models::{HealthConfig, ImageConfig as EngineConfig};
 
+use super::REVISION_LABEL;
+
 /// What engines take for an interval that is not given.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(30);
 /// What newer engines take for an interval of the start period that is not given.
@@ -28,6 +30,20 @@ pub struct ImageConfig {
     pub volumes: Vec<String>,
     /// HEALTHCHECK, if an engine runs it.
     pub health_check: Option<HealthCheck>,
+    /// What its labels claim of where it comes from.
+    pub origin: ImageOrigin,
+}
+
+/// Where an image says that it comes from, in the labels of the OCI image specification. A claim of the image and no
+/// proof: whoever builds it writes them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ImageOrigin {
+    /// Revision of the source.
+    pub revision: Option<String>,
+    /// Where the source is.
+    pub source: Option<String>,
+    /// When it was built.
+    pub created: Option<String>,
 }
 
 /// A HEALTHCHECK that the engine runs.
@@ -43,7 +59,14 @@ pub struct HealthCheck {
 
 impl ImageConfig {
     pub(super) fn of(config: EngineConfig) -> Self {
+        let mut labels = config.labels.unwrap_or_default();
+        let mut label = |name: &str| labels.remove(name).filter(|value| !value.is_empty());
         Self {
+            origin: ImageOrigin {
+                revision: label(REVISION_LABEL),
+                source: label("org.opencontainers.image.source"),
+                created: label("org.opencontainers.image.created"),
+            },
             entrypoint: config.entrypoint.unwrap_or_default(),
             command: config.cmd.unwrap_or_default(),
             env: config.env.unwrap_or_default(),

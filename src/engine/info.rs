@@ -5,7 +5,7 @@ use futures_util::future::join;
 
 use super::container_spec::ContainerLog;
 use super::error::{EngineError, EngineFault};
-use super::version::{has_start_interval, other_engine};
+use super::version::{has_start_interval, keeps_unfinished_pulls, other_engine};
 use super::{Engine, Platform, ask};
 use crate::settings::{Limits, LogBounds, RuntimeSettings};
 
@@ -19,6 +19,8 @@ pub struct EngineInfo {
     pub platform: Platform,
     /// Where it keeps images and containers, on its own host.
     pub root_directory: Option<String>,
+    /// Whether what came of a pull that was given up is there for the next one.
+    pub keeps_unfinished_pulls: bool,
     /// Whether it heeds an interval of the start period in health checks.
     pub has_start_interval: bool,
     /// Users of containers are others on the host.
@@ -62,6 +64,7 @@ impl EngineInfo {
         let init = info.init_commit.and_then(|commit| commit.id);
         Some(Self {
             root_directory: info.docker_root_dir.filter(|path| path.starts_with('/')),
+            keeps_unfinished_pulls: keeps_unfinished_pulls(info.driver_status.as_deref()),
             has_start_interval: has_start_interval(&version),
             remaps_users: security.iter().any(|option| option == "name=userns"),
             init_is_missing: init.as_deref() == Some("N/A"),

@@ -12,6 +12,21 @@ pub struct PullProgress {
     pub current: u64,
     /// To download.
     pub total: u64,
+    /// Layers of which no byte is missing.
+    pub complete: u64,
+    /// All layers.
+    pub layers: u64,
+}
+
+impl PullProgress {
+    /// How far it came, for whoever reads that it came no further.
+    #[must_use]
+    pub fn how_far(&self) -> String {
+        match self.layers {
+            0 => "nothing had come".to_owned(),
+            layers => format!("{self}, {} of {layers} layers, had come", self.complete),
+        }
+    }
 }
 
 /// `43 %, 120 of 280 MB`.
@@ -83,6 +98,8 @@ impl Layers {
         let add = |sum: PullProgress, layer: &Layer| PullProgress {
             current: sum.current.saturating_add(layer.downloaded.current),
             total: sum.total.saturating_add(layer.downloaded.total),
+            complete: sum.complete + u64::from(is_complete(&layer.told.0)),
+            layers: sum.layers + 1,
         };
         self.0.values().fold(PullProgress::default(), add)
     }
@@ -106,12 +123,25 @@ fn expects_bytes(status: &str) -> Option<bool> {
     }
 }
 
+/// Whether all bytes of a layer are here, by the engine's words.
+fn is_complete(status: &str) -> bool {
+    matches!(
+        status,
+        "Verifying Checksum"
+            | "Download complete"
+            | "Extracting"
+            | "Pull complete"
+            | "Already exists"
+    )
+}
+
 fn numbers(line: &CreateImageInfo) -> Option<PullProgress> {
     let detail = line.progress_detail.as_ref()?;
     let unsigned = |number: Option<i64>| number.and_then(|number| u64::try_from(number).ok());
     Some(PullProgress {
         current: unsigned(detail.current)?,
         total: unsigned(detail.total)?,
+        ..PullProgress::default()
     })
 }
 
@@ -172,7 +202,20 @@ mod tests {
         let downloaded = PullProgress {
             current: 2,
             total: 9,
+            complete: 1,
+            layers: 1,
         };
         assert_eq!(layers.progress(), downloaded);
+    }
+
+    #[test]
+    fn how_far_a_pull_came_is_told_in_bytes_and_layers() {
+        let mut layers = Layers::default();
+        assert_eq!(layers.progress().how_far(), "nothing had come");
+        layers.take(&line("a", "Pulling fs layer", None));
+        layers.take(&line("b", "Already exists", None));
+        layers.take(&line("a", "Downloading", Some((43_000_000, 100_000_000))));
+        let far = layers.progress().how_far();
+        assert_eq!(far, "43 %, 43 of 100 MB, 1 of 2 layers, had come");
     }
 }

@@ -37,7 +37,7 @@ pub use container::{ContainerId, ContainerStatus, Health, ImageId, Observed};
 pub use container_spec::{ContainerLog, ContainerSpec};
 pub use error::{Effect, EngineError, EngineFault};
 pub use events::{ContainerEvent, EventAction};
-pub use image_config::{HealthCheck, ImageConfig};
+pub use image_config::{HealthCheck, ImageConfig, ImageOrigin};
 pub use image_events::PullEvent;
 pub use images::{Removed, StoredImage};
 pub use info::EngineInfo;

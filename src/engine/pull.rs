@@ -104,7 +104,7 @@ impl Engine {
                     if told != Told::Nothing {
                         last_news = Instant::now();
                     }
-                    if told == Told::Bytes {
+                    if told != Told::Nothing {
                         progress(layers.progress());
                     }
                 }

@@ -19,6 +19,15 @@ pub(super) fn has_start_interval(version: &SystemVersion) -> bool {
     api(version.api_version.as_deref()) >= START_INTERVAL_API
 }
 
+/// The image store of containerd keeps what it has and goes on from there; the classic one begins anew.
+pub(super) fn keeps_unfinished_pulls(driver_status: Option<&[Vec<String>]>) -> bool {
+    let said = driver_status.unwrap_or_default().iter();
+    let mut said = said.filter_map(|pair| Some((pair.first()?, pair.get(1)?)));
+    said.any(|(name, value)| {
+        name == "driver-type" && value.starts_with("io.containerd.snapshotter")
+    })
+}
+
 /// `1.41` as two numbers; what cannot be read is older than anything.
 fn api(version: Option<&str>) -> (u32, u32) {
     let parts = version.and_then(|version| version.split_once('.'));
@@ -29,6 +38,16 @@ fn api(version: Option<&str>) -> (u32, u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_store_of_containerd_is_told_from_the_classic_one() {
+        let pair = |name: &str, value: &str| vec![name.to_owned(), value.to_owned()];
+        let classic = [pair("Backing Filesystem", "extfs")];
+        let of_containerd = [pair("driver-type", "io.containerd.snapshotter.v1")];
+        assert!(!keeps_unfinished_pulls(None));
+        assert!(!keeps_unfinished_pulls(Some(&classic)));
+        assert!(keeps_unfinished_pulls(Some(&of_containerd)));
+    }
 
     #[test]
     fn versions_of_the_api_are_compared_as_numbers() {

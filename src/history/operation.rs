@@ -16,6 +16,8 @@ pub(super) struct Entry {
     pub(super) image: Option<String>,
     /// Digest, or id where the digest is not known.
     pub(super) digest: Option<String>,
+    /// Revision of its source, as the image claims.
+    pub(super) revision: Option<String>,
     /// The key that signed it, or that nobody did; none if nobody asked.
     pub(super) signature: Option<String>,
     pub(super) outcome: String,
@@ -83,6 +85,8 @@ impl Entry {
         self.step = owned(line.failed_step.as_ref());
         self.reason = owned(line.reason.as_ref());
         self.digest = owned(line.digest.as_ref().or(line.image_id.as_ref()));
+        let claims = line.claimed_by_image.as_ref();
+        self.revision = claims.and_then(|claims| owned(claims.revision.as_ref()));
         self.signature = line.signature.as_ref().map(|found| {
             let shown = found.key.as_ref().unwrap_or(&found.verdict);
             shown.as_str().to_owned()

@@ -20,12 +20,13 @@ struct Column {
     cell: fn(&Entry) -> Cow<'_, str>,
 }
 
-const COLUMNS: [Column; 11] = [
+const COLUMNS: [Column; 12] = [
     column("TIME (UTC)", 19, 0, |e| time(&e.at).into()),
     column("OPERATION", 9, 4, |e| short_id(&e.operation).into()),
     column("KIND", 8, 1, |e| e.kind.as_str().into()),
     column(IMAGE, 12, 0, |e| or_dash(&e.image)),
     column("DIGEST", 12, 7, |e| shortened(&e.digest)),
+    column("REVISION", 12, 9, |e| shortened(&e.revision)),
     column("SIGNED BY", 12, 8, |e| shortened(&e.signature)),
     column(OUTCOME, 12, 0, |e| e.outcome.as_str().into()),
     column("STEP", 9, 5, |e| or_dash(&e.step)),

@@ -206,16 +206,8 @@ pub(super) fn record(
         ),
         reason,
         requester,
-        image: asked.map(|AskedImage(image)| shown_image(image)),
+        image: asked.map(|AskedImage(image)| blank_secrets_but_ids(image)),
     });
-}
-
-/// An image as it may be recorded: what has neither a path nor a tag is none, and may be anything.
-fn shown_image(asked: &str) -> String {
-    match asked.contains(['/', ':']) {
-        true => blank_secrets_but_ids(asked),
-        false => "***".to_owned(),
-    }
 }
 
 /// Cloudflare's id of the request; untrusted, so printable and short.

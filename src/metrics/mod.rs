@@ -1,10 +1,11 @@
 //! What a monitor reads: a text file for the textfile collector of Prometheus's node exporter.
 //!
 //! The file is rewritten whole every few seconds, so that its age says whether the agent lives. It is made of the
-//! [`Overview`] and of what the engine's disk holds; nothing waits for it, and one that cannot be written fails nothing.
-//! `text` is what it says, `file` how it gets there.
+//! [`Overview`](crate::overview::Overview) and of what the engine's disk holds; nothing waits for it, and one that cannot be written fails nothing.
+//! `text` is what it says, `lines` how that is written, `file` how it gets there.
 
 mod file;
+mod lines;
 mod text;
 
 use std::io;
@@ -40,7 +41,7 @@ pub async fn publish(agent: Agent, file: MetricsFile, state_directory: PathBuf) 
             images,
             free: free_bytes(&state_directory),
         };
-        let (text, to) = (sample.to_string(), file.clone());
+        let (text, to) = (sample.to_text(), file.clone());
         let written = tokio::task::spawn_blocking(move || to.write(text.as_bytes())).await;
         // A task that panicked has said so itself.
         if let Ok(written) = written {

@@ -28,7 +28,9 @@ pub(super) async fn deploy(
     let prepared = run.step(Step::Preflight, preflight(deps)).await?;
     let spec = container_spec(run, &prepared);
     run.facts.prepared(deps, &prepared.environment, &spec);
-    let pulled = run.step(Step::Pull, pull(run, image)).await?;
+    let pulled = run
+        .step(Step::Pull, pull(run, image, &prepared.engine))
+        .await?;
     run.facts.pulled(&pulled);
     let verifying = verify(run, &pulled, &prepared);
     let verified = run.step(Step::Verify, verifying).await?;

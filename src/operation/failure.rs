@@ -248,8 +248,14 @@ pub(super) enum StepError {
     NotStarted(String),
     #[error("{0}")]
     Cancelled(&'static str),
-    #[error("it did not end within {0} s, which is what the operation's budget leaves for it")]
-    OutOfTime(u64),
+    #[error(
+        "it did not end within {seconds} s, which is what the operation's budget leaves for it: {came}"
+    )]
+    OutOfTime {
+        seconds: u64,
+        /// How far it came, and what helps.
+        came: String,
+    },
 }
 
 impl StepError {
@@ -282,7 +288,7 @@ impl StepError {
             },
             Self::NotStarted(_) => FailureKind::NotStarted,
             Self::Cancelled(_) => FailureKind::Cancelled,
-            Self::OutOfTime(_) => FailureKind::Deadline,
+            Self::OutOfTime { .. } => FailureKind::Deadline,
         }
     }
 

@@ -7,8 +7,8 @@ use super::failure::StepError;
 use super::request::Operation;
 use super::step::{Run, Shown};
 use crate::credentials::RegistryCredentials;
-use crate::domain::ImageReference;
-use crate::engine::{PullProgress, PulledImage};
+use crate::domain::{Environment, ImageReference};
+use crate::engine::{EngineInfo, PullProgress, PulledImage};
 
 /// The most that reading credentials may take, helpers included.
 const CREDENTIALS_LIMIT: Duration = Duration::from_secs(5);
@@ -20,11 +20,35 @@ const PROGRESS_LOG_INTERVAL: Duration = Duration::from_secs(5);
 pub(super) fn pull<'a>(
     run: &Run<'a>,
     image: &'a ImageReference,
+    engine: &EngineInfo,
 ) -> impl Future<Output = Result<PulledImage, StepError>> + use<'a> {
     let limit = run
         .left()
         .saturating_sub(run.deps.limits.reserve_after_pull());
-    fetch(run, image, limit)
+    let environment = run.deps.environment;
+    let keeps = engine.keeps_unfinished_pulls;
+    let fetching = fetch(run, image, limit);
+    async move {
+        fetching.await.map_err(|error| match error {
+            StepError::OutOfTime { seconds, came } => StepError::OutOfTime {
+                seconds,
+                came: format!("{came}; {}", advice(keeps, environment, image)),
+            },
+            error => error,
+        })
+    }
+}
+
+/// Whether it helps to repeat the deploy, and what helps for sure.
+fn advice(keeps: bool, environment: Environment, image: &ImageReference) -> String {
+    let again = match keeps {
+        true => "this engine keeps what has come, and repeating the deploy goes on from there",
+        false => "this engine drops what has come, and repeating the deploy begins anew",
+    };
+    let tag = image.tag().as_str();
+    format!(
+        "{again}; fetch it ahead on the host, with deploy-agent pull {environment} {tag}, and deploy it then"
+    )
 }
 
 /// The same within this time.
@@ -38,6 +62,7 @@ pub(super) fn fetch<'a>(
         shown: run.shown,
         operation: run.operation,
         logged: None,
+        last: PullProgress::default(),
     };
     async move {
         let (config, host) = (deps.docker_config.as_deref(), image.repository().host());
@@ -49,7 +74,10 @@ pub(super) fn fetch<'a>(
             .pull(image, auth, |progress| report.take(progress));
         match tokio::time::timeout(limit, pulling).await {
             Ok(pulled) => Ok(pulled?),
-            Err(_) => Err(StepError::OutOfTime(limit.as_secs())),
+            Err(_) => Err(StepError::OutOfTime {
+                seconds: limit.as_secs(),
+                came: report.last.how_far(),
+            }),
         }
     }
 }
@@ -59,10 +87,17 @@ struct ProgressReport<'a> {
     shown: Shown<'a>,
     operation: &'a Operation,
     logged: Option<Instant>,
+    /// How far it came.
+    last: PullProgress,
 }
 
 impl ProgressReport<'_> {
     fn take(&mut self, progress: PullProgress) {
+        self.last = progress;
+        if progress.total == 0 {
+            // Nothing to show yet.
+            return;
+        }
         self.shown
             .publish(|activity| activity.progress = Some(progress));
         let due = |logged: Instant| logged.elapsed() >= PROGRESS_LOG_INTERVAL;

@@ -9,13 +9,15 @@ use super::failure::{Failure, FailureKind, Met, RuntimeState, Step, StepError};
 use super::request::{Completed, Operation};
 use crate::access::Requester;
 use crate::audit::{
-    self, Event, Fingerprint, FreezeAsked, ImagePruned, OperationEnded, OperationStarted, Outcome,
-    PredecessorEnded, Proof, SignatureRecord, StepEnded, StepStarted, TagRan,
+    self, Event, Fingerprint, FreezeAsked, ImageClaims, ImagePruned, OperationEnded,
+    OperationStarted, Outcome, PredecessorEnded, Proof, SignatureRecord, StepEnded, StepStarted,
+    TagRan,
 };
 use crate::clock;
 use crate::domain::{ProcessEnv, RuntimeEnv};
 use crate::engine::{
-    ContainerId, ContainerSpec, Effect, EngineError, Observed, PulledImage, Removed, StoredImage,
+    ContainerId, ContainerSpec, Effect, EngineError, ImageOrigin, Observed, PulledImage, Removed,
+    StoredImage,
 };
 
 /// The step of a prune, once for each image.
@@ -33,6 +35,8 @@ pub(super) struct Facts {
     image_variables: Vec<String>,
     /// What it has to do with.
     pub(super) met: Met,
+    /// What the image says of its origin.
+    origin: ImageOrigin,
     /// What is known of the image's signature.
     pub(super) signature: Option<SignatureRecord>,
     /// The container there is now, as far as the last inspect or act showed.
@@ -73,6 +77,7 @@ impl Facts {
 
     pub(super) fn pulled(&mut self, image: &PulledImage) {
         self.pulled = Some((image.digest.clone(), image.id.as_str().to_owned()));
+        self.origin = image.config.origin.clone();
         if let Some(environment) = &self.environment {
             let process = ProcessEnv::new(&image.config.env, environment);
             self.image_variables = process.names_of_image();
@@ -260,6 +265,7 @@ pub(super) fn operation_ended(
         container_settings,
         pulled,
         image_variables,
+        origin,
         signature,
         container,
         met: _,
@@ -286,6 +292,7 @@ pub(super) fn operation_ended(
         image: operation.image().map(|image| image.as_str().to_owned()),
         digest,
         image_id,
+        claimed_by_image: claims(origin),
         signature: signature.clone(),
         container_id: container.as_ref().map(|id| id.as_str().to_owned()),
         duration_ms: millis(operation.arrived.elapsed()),
@@ -296,6 +303,21 @@ pub(super) fn operation_ended(
         image_variables: image_variables.clone(),
         container_settings: container_settings.clone(),
     }))
+}
+
+/// None of an image that claims nothing.
+fn claims(origin: &ImageOrigin) -> Option<ImageClaims> {
+    let ImageOrigin {
+        revision,
+        source,
+        created,
+    } = origin.clone();
+    let any = revision.is_some() || source.is_some() || created.is_some();
+    any.then_some(ImageClaims {
+        revision,
+        source,
+        created,
+    })
 }
 
 /// The sentence that the caller was given. The answer to a deploy or a stop that succeeded has none.

@@ -14,6 +14,7 @@ use super::answer::{address, causes, next_page, target, text, whole};
 use super::challenge::Challenge;
 use super::error::RegistryError;
 use super::http::Http;
+use super::oci;
 use super::token;
 use crate::credentials::RegistryAuth;
 use crate::domain::Repository;
@@ -121,12 +122,12 @@ impl Client {
         })
     }
 
-    /// Whether the repository may be read, by asking for one of its tags.
+    /// Whether the repository may be read, by asking for a signature that nobody has made: whoever may ask a deploy's
+    /// question may ask this one.
     pub(super) async fn try_the_way(&mut self) -> Result<(), RegistryError> {
-        let what = "a list of tags";
-        let answer = self
-            .get(what, "tags/list?n=1", "application/json", LARGEST_TOKEN)
-            .await?;
+        let what = "the list of signatures";
+        let rest = format!("manifests/sha256-{}", "0".repeat(64));
+        let answer = self.get(what, &rest, oci::INDEX, LARGEST_TOKEN).await?;
         match answer.status {
             // An empty repository is reached as well.
             200 | 404 => Ok(()),

@@ -101,7 +101,7 @@ impl Search<'_> {
         let what = "the list of referrers";
         let mut listed = Vec::new();
         let mut rest = format!("referrers/{}", self.attached.expected.digest);
-        for _ in 0..MAX_PAGES {
+        for page in 0..MAX_PAGES {
             let answer = self
                 .attached
                 .client
@@ -113,7 +113,7 @@ impl Search<'_> {
             match answer.status {
                 200 if answer.content_type == oci::INDEX => {}
                 // As registries without this API answer: the fallback tag decides.
-                200 | 400 | 404 | 405 | 406 => return Ok(listed),
+                200 | 400 | 404 | 405 | 406 if page == 0 => return Ok(listed),
                 status => return Err(RegistryError::Status { what, status }),
             }
             let Ok(index) = strict_json::<oci::Index>(what, &answer.body) else {
@@ -125,6 +125,9 @@ impl Search<'_> {
                 _ => return Ok(listed),
             }
         }
+        self.reasons.push(format!(
+            "the list of referrers has more than {MAX_PAGES} pages, and the others are not looked at"
+        ));
         Ok(listed)
     }
 

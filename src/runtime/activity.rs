@@ -49,6 +49,7 @@ mod tests {
         activity.progress = Some(PullProgress {
             current: 120_000_000,
             total: 280_000_000,
+            ..PullProgress::default()
         });
         assert_eq!(
             activity.to_string(),

@@ -99,13 +99,19 @@ impl Refusal {
     }
 }
 
+/// Whether showing it could move a cursor or turn text around.
+fn is_obeyed(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// Foreign text for a reason: cut, in one line, and nothing in it that a terminal obeys.
 #[must_use]
 pub fn harmless(text: &str) -> String {
     let mut shown: String = text
         .chars()
         .take(LONGEST_QUOTE)
-        .map(|c| if c.is_control() { '?' } else { c })
+        .map(|c| if is_obeyed(c) { '?' } else { c })
         .collect();
     if text.chars().nth(LONGEST_QUOTE).is_some() {
         shown.push('…');
@@ -114,4 +120,18 @@ pub fn harmless(text: &str) -> String {
         shown.push_str("empty");
     }
     shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::harmless;
+
+    #[test]
+    fn foreign_text_is_cut_and_moves_no_cursor() {
+        assert_eq!(harmless("a\u{1b}[2J\n\u{202e}b"), "a?[2J??b");
+        assert_eq!(harmless(""), "empty");
+        let long = harmless(&"ä".repeat(1000));
+        assert_eq!(long.chars().count(), 161);
+        assert!(long.ends_with('…'));
+    }
 }

@@ -335,3 +335,26 @@ fn the_version_carries_the_commit_it_was_built_from() {
     };
     assert_eq!(deploy_agent::VERSION, expected);
 }
+
+#[test]
+fn check_tells_that_deploys_are_frozen_and_that_the_metrics_cannot_be_written() {
+    let mut world = World::new(Kind::Fake);
+    let metrics = world.path("missing/dreichor-dev.prom");
+    world.set("METRICS_FILE", &metrics.display().to_string());
+    let _agent = world.agent();
+    let freeze = ["--reason", "market hours", "--until", "1h"];
+    assert_eq!(world.operator("freeze", &freeze).0, 0);
+    let (code, said, problems) = checked(&world);
+    assert_eq!(code, Some(0), "neither is a problem: {problems}");
+    let all = said + &problems;
+    assert!(all.contains("market hours; stops are not"), "{all}");
+    assert!(all.contains("METRICS_FILE cannot be written"), "{all}");
+    assert_eq!(world.operator("thaw", &[]).0, 0);
+    std::fs::create_dir(world.path("missing")).expect("made");
+    let (_, said, problems) = checked(&world);
+    let all = said + &problems;
+    assert!(
+        !all.contains("frozen") && !all.contains("cannot be written"),
+        "{all}"
+    );
+}

@@ -31,6 +31,7 @@ mod old_host;
 mod oracle;
 mod package;
 mod pages;
+mod podman;
 mod remote_engine;
 #[macro_use]
 mod scenarios;

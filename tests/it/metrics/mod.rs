@@ -125,7 +125,9 @@ fn a_file_that_cannot_be_written_fails_no_deploy_and_is_told_once() {
         agent.log().contains("METRICS_FILE")
     });
     // A directory in its place, and then a place.
-    std::fs::create_dir_all(&file).expect("made");
+    let prepared = directory.path().join("prepared");
+    std::fs::create_dir_all(prepared.join("dreichor-dev.prom")).expect("made");
+    std::fs::rename(&prepared, &missing).expect("in place at once");
     assert_eq!(agent.deploy(&world.image("1.0.0")).status, 200);
     std::fs::remove_dir(&file).expect("removed");
     until_it_says(&file, "dreichor_runtime_up{environment=\"dev\"} 1");

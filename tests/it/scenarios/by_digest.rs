@@ -3,16 +3,51 @@
 use std::time::Duration;
 
 use dreichor_test_support::fake_engine::{Controls, FaultProxy, Gate, Verb};
+use dreichor_test_support::images::ImageSpec;
 use serde_json::json;
 
 use crate::harness::{Answer, Kind, World, real_socket};
 
 on_both_engines!(
+    what_an_image_claims_of_its_origin_is_in_the_record_of_its_deploy,
     a_tag_moved_between_pull_and_create_changes_nothing,
     a_tag_removed_between_pull_and_create_changes_nothing,
     an_image_removed_between_pull_and_create_is_named,
     a_container_that_somebody_made_by_digest_shows_as_it_is,
 );
+
+fn what_an_image_claims_of_its_origin_is_in_the_record_of_its_deploy(mut world: World) {
+    world.set("START_CONFIRMATION_SECONDS", "0");
+    let long = format!("https://example.com/{}", "x".repeat(2000));
+    let label = |name: &str| format!("org.opencontainers.image.{name}");
+    let spec = ImageSpec::mode(&["run"])
+        .label(&label("revision"), "0123456789abcdef0123\u{1b}[2J")
+        .label(&label("source"), &long)
+        .label(&label("created"), "2026-01-31T12:00:00Z");
+    world.push_spec("1.0.0", spec);
+    world.push("2.0.0", &["run"]);
+    let agent = world.agent();
+    assert_eq!(agent.deploy(&world.image("1.0.0")).status, 200);
+    let claimed = &world.last_outcome()["claimed_by_image"];
+    assert_eq!(claimed["revision"], "0123456789abcdef0123\u{1b}[2J");
+    assert_eq!(claimed["created"], "2026-01-31T12:00:00Z");
+    let source = claimed["source"].as_str().expect("a text");
+    assert!(
+        source.len() < 600 && long.starts_with(&source[..500]),
+        "{source}"
+    );
+    let text = std::fs::read_to_string(world.path("state/audit.jsonl")).expect("read");
+    assert!(!text.contains('\u{1b}'), "escaped");
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_deploy-agent"))
+        .args(["history".as_ref(), world.path("state").as_os_str()])
+        .env_clear()
+        .output()
+        .expect("the command runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains(" 0123456789ab "), "{said}");
+    assert_eq!(agent.deploy(&world.image("2.0.0")).status, 200);
+    assert_eq!(world.last_outcome()["claimed_by_image"], json!(null));
+}
 
 const ARRIVAL: Duration = Duration::from_secs(20);
 

@@ -21,7 +21,7 @@ fn quick(world: &mut World) -> Agent {
     world.set("RUNTIME_RESTART_POLICY", "no");
     world.push("1.0.0", &["run"]);
     world.push("2.0.0", &["run"]);
-    world.push("0.0.1", &["crash"]);
+    world.push("0.0.1", &["crash-after", "400"]);
     world.agent()
 }
 
@@ -90,7 +90,7 @@ fn a_crash_deploy_leaves_the_runtime_down_until_the_next_start_that_holds(mut wo
     let own = world.last_outcome()["duration_ms"]
         .as_u64()
         .expect("a time");
-    assert!(ms(good) > 200 && ms(good) < 60_000 && own > 0, "{good}");
+    assert!(ms(good) > 400 && ms(good) < 60_000 && own > 0, "{good}");
     let said = history(&world, &[]);
     assert!(
         said.contains("\noutages: 1, 0 of them ended by no operation"),

@@ -276,7 +276,13 @@ fn a_pull_that_stalls_is_given_up_within_the_budget(mut world: World) {
     let begun = Instant::now();
     let answer = agent.deploy(&world.image("2.0.0"));
     assert!(begun.elapsed() < Duration::from_secs(32));
-    untouched(&world, &agent, &old, &answer, 504, &["pull failed"]);
+    let words = [
+        "pull failed",
+        "had come",
+        "repeating the deploy begins anew",
+        "deploy-agent pull dev 2.0.0",
+    ];
+    untouched(&world, &agent, &old, &answer, 504, &words);
     world.registry.heal();
     until(
         "the engine lets go of the pull",

@@ -177,3 +177,46 @@ fn a_token_server_that_gives_none_is_named() {
         .require_scoped_bearer("deployer", REGISTRY_PASSWORD, world.repository_path());
     assert_eq!(agent.deploy(&world.image("2.0.0")).status, 200);
 }
+
+#[test]
+fn a_list_of_referrers_is_followed_from_page_to_page() {
+    let mut world = World::new(Kind::Fake);
+    let (signer, other) = (Signer::new(), Signer::new());
+    enforcing(&mut world, &signer);
+    world.registry.serve_referrers_in_pages();
+    let refer = |signer: &Signer, tag: &str, digest: &str| {
+        let bundle = signer.bundle(&statement(digest, tag, "dev")).to_string();
+        let manifest = bundle_manifest(&world, digest, BUNDLE, bundle.as_bytes());
+        let path = world.repository_path();
+        world
+            .registry
+            .attach(path, None, images::MANIFEST, &manifest);
+    };
+    let agent = world.agent();
+    for (tag, of_others) in [("1.0.0", 0), ("2.0.0", 4)] {
+        let image = world.push_runtime(tag);
+        for number in 0..of_others {
+            refer(&other, &format!("{tag}-{number}"), &image.digest);
+        }
+        refer(&signer, tag, &image.digest);
+        let answer = agent.deploy(&world.image(tag));
+        assert_eq!(answer.status, 200, "{tag}: {}", answer.body);
+    }
+    // A list that never ends is left in time.
+    let image = world.push_runtime("3.0.0");
+    for number in 0..20 {
+        refer(&other, &format!("3.0.0-{number}"), &image.digest);
+    }
+    refused(
+        &world,
+        &agent,
+        "3.0.0",
+        422,
+        &["more than 8 pages", "no key of SIGNATURE_KEYS made it"],
+    );
+    let asked = world.registry.seen();
+    let of_it = |seen: &&dreichor_test_support::registry::Seen| {
+        seen.path.ends_with(&format!("/referrers/{}", image.digest))
+    };
+    assert_eq!(asked.iter().filter(of_it).count(), 8, "pages");
+}

@@ -120,6 +120,9 @@ fn the_state_has_the_owner_it_had(host: &Host) {
 fn images_are_pruned_by_the_running_agent(host: &Host) {
     let (name, base) = (unit("dev"), "/opt/dreichor/dev/deploy-agent");
     let image = format!("docker image inspect {REPOSITORY}:1.0.0");
+    // What prod pulled a moment ago is left alone until it has run here again.
+    host.deployed("dev", "1.0.0");
+    host.deployed("dev", "2.0.0");
     let container = host.container("dev");
     host.ok("deploy-agent status dev");
     assert_eq!(

@@ -54,6 +54,7 @@ pub fn ended(operation: &str, outcome: Outcome) -> OperationEnded {
         signature: None,
         container_id: Some("e".repeat(64)),
         duration_ms: 2500,
+        claimed_by_image: None,
         down_since: None,
         up_since: None,
         downtime_ms: Some(1200),

@@ -46,6 +46,7 @@ mod edits;
 mod events;
 pub mod fixture;
 mod follow;
+mod format;
 mod full_disk;
 mod history;
 mod ledger;

@@ -103,6 +103,8 @@ struct State {
     scope: Option<String>,
     /// Whether there is a referrers API.
     referrers: bool,
+    /// Whether lists of referrers come one by one.
+    paged: bool,
     /// Whether blobs are at another address, which wants no credentials.
     blob_store: bool,
     /// Blobs that are coming in, by session.
@@ -150,6 +152,7 @@ impl Registry {
             auth: Auth::Open,
             scope: None,
             referrers: false,
+            paged: false,
             blob_store: false,
             uploads: BTreeMap::new(),
             attached: BTreeSet::new(),

@@ -27,6 +27,13 @@ impl Registry {
         self.shared.lock().referrers = true;
     }
 
+    /// Serves it one by one, each with the way to the next.
+    pub fn serve_referrers_in_pages(&self) {
+        let mut state = self.shared.lock();
+        state.referrers = true;
+        state.paged = true;
+    }
+
     /// From now on blobs are at another address, which refuses whoever shows it credentials.
     pub fn move_blobs_to_a_store(&self) {
         self.shared.lock().blob_store = true;
@@ -117,6 +124,10 @@ impl Shared {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         if let Some(digest) = path.strip_prefix(STORE) {
             return Some(self.stored(digest, head.header("authorization").is_some()));
+        }
+        if path.contains("/referrers/") && self.lock().paged {
+            let (reply, fault) = self.ask(method, path, head.header("authorization"));
+            return fault.is_none().then(|| page(reply, path, query));
         }
         match method {
             "POST" | "PATCH" | "PUT" => Some(self.take(head, path, query, body)),
@@ -216,4 +227,21 @@ impl State {
         self.attached.insert(digest);
         reply
     }
+}
+
+/// One of a list, and the way to the next.
+fn page(mut reply: Reply, path: &str, query: &str) -> Reply {
+    let number = query.strip_prefix("page=");
+    let number = number.and_then(|number| number.parse().ok()).unwrap_or(0);
+    let mut list: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+    let Some(all) = list["manifests"].as_array().cloned() else {
+        return reply;
+    };
+    if number + 1 < all.len() {
+        let link = format!("<{path}?page={}>; rel=\"next\"", number + 1);
+        reply.headers.push(("Link", link));
+    }
+    list["manifests"] = all.into_iter().skip(number).take(1).collect();
+    reply.body = list.to_string().into_bytes();
+    reply
 }
