@@ -97,6 +97,19 @@ impl Repository {
     }
 }
 
+/// Whether a text has the form of an image reference of some registry, whatever its tag is. What has not may be anything
+/// that was put into the wrong place, a secret among it.
+#[must_use]
+pub fn names_a_repository(text: &str) -> bool {
+    let name = text.split_once('@').map_or(text, |(name, _)| name);
+    let untagged = match name.rsplit_once(':') {
+        // Behind the last slash; before it stands a port.
+        Some((untagged, tag)) if !tag.contains('/') => untagged,
+        _ => name,
+    };
+    Repository::parse(untagged).is_ok()
+}
+
 /// `label[.label…][:port]`, letters, digits and, within a label, hyphens.
 fn is_host(host: &str) -> bool {
     let (name, port) = host
@@ -233,6 +246,30 @@ mod tests {
             "ghcr.io/ceerkle/dreichor-trading/runtime:1.2.3-abc_DEF"
         );
         assert_eq!(image.repository().host(), "ghcr.io");
+    }
+
+    #[test]
+    fn what_has_not_the_form_of_a_reference_may_be_a_secret() {
+        for named in [
+            "ghcr.io/a/b:1",
+            "ghcr.io/a/b:not a tag",
+            "ghcr.io/a/b",
+            "127.0.0.1:5000/a/b:1@sha256:00",
+            "localhost:5000/a",
+        ] {
+            assert!(names_a_repository(named), "{named}");
+        }
+        for other in [
+            "",
+            "s3cret",
+            "alpine:3",
+            "user:s3cret",
+            "https://user:s3cret@host.example/x",
+            "postgres://user:s3cret@host.example:5432/db",
+            "a/b:s3cret",
+        ] {
+            assert!(!names_a_repository(other), "{other}");
+        }
     }
 
     #[test]

@@ -14,6 +14,9 @@ pub use container_name::{ContainerName, ContainerNameError};
 pub use environment::{Environment, UnknownEnvironment};
 pub use execution_plane::{AllowedPlanes, PlaneError};
 pub use host_paths::{HostPaths, NamedPath, Overlap, Protected, Relation};
-pub use image::{DEFAULT_REPOSITORY, ImageError, ImageReference, Repository, RepositoryError, Tag};
+pub use image::{
+    DEFAULT_REPOSITORY, ImageError, ImageReference, Repository, RepositoryError, Tag,
+    names_a_repository,
+};
 pub use process_env::ProcessEnv;
 pub use runtime_env::{RuntimeEnv, RuntimeEnvError};

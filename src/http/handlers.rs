@@ -8,7 +8,7 @@ use super::error::ApiError;
 use super::guard::{Admitted, AskedImage};
 use super::state::AppState;
 use super::{answer, body};
-use crate::domain::Environment;
+use crate::domain::{Environment, names_a_repository};
 use crate::operation::{Ended, Operation, Request};
 
 /// Finds the operation in the log and in the trail.
@@ -23,8 +23,11 @@ pub(super) async fn deploy(
 ) -> Result<HttpResponse, ApiError> {
     let admitted = admitted(&request);
     let parsed = body::deploy(&admitted.body)?;
-    let asked = AskedImage(parsed.image.clone());
-    request.extensions_mut().insert(asked);
+    // What has not the form of one may be a secret in the wrong place, and is not written down.
+    if names_a_repository(&parsed.image) {
+        let asked = AskedImage(parsed.image.clone());
+        request.extensions_mut().insert(asked);
+    }
     let image = state
         .agent
         .parse_image(&parsed.image)

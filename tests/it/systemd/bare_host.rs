@@ -1,5 +1,7 @@
 //! From a bare host to dev and prod, by the package and its installer alone.
 
+use std::path::Path;
+
 use dreichor_test_support::images::ImageSpec;
 
 use super::agents::unit;
@@ -29,10 +31,40 @@ fn a_bare_host_becomes_dev_and_prod_that_never_touch_each_other() {
     the_units_are_sound(&host);
     a_check_sees_what_the_service_sees(&host);
     each_deploys_its_own(&host);
+    the_commands_of_the_page_work(&host);
     neither_agent_sees_the_other_environment(&host);
     a_login_reaches_the_pull(&host);
     the_journal_tells_levels_and_operations(&host);
     a_reboot_brings_back_what_ran(&mut host);
+}
+
+/// Each command that the page shows for the host's everyday, as it stands there.
+fn the_commands_of_the_page_work(host: &Host) {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/README.md");
+    let page = std::fs::read_to_string(page).expect("the page");
+    let section = page.split("\n## Operate\n").nth(1).expect("a section");
+    let table = section.split("\n## ").next().expect("its end");
+    let ours = [
+        "deploy-agent ",
+        "dreichor-deploy-agent-setup ",
+        "systemctl ",
+        "journalctl ",
+        "docker ",
+    ];
+    // Taken off and stopped elsewhere; what goes through Access needs Cloudflare.
+    let elsewhere = ["uninstall", "systemctl stop"];
+    let code = table
+        .lines()
+        .flat_map(|line| line.split('`').skip(1).step_by(2));
+    let shown = code.filter(|code| ours.iter().any(|program| code.starts_with(program)));
+    let run: Vec<_> = shown
+        .filter(|code| !elsewhere.iter().any(|other| code.contains(other)))
+        .collect();
+    for command in &run {
+        host.ok(&command.replace("TAG", "3.0.0"));
+    }
+    assert!(run.len() >= 8, "{run:?}");
+    assert_eq!(host.said("dreichor-operator").0, 64);
 }
 
 fn the_package_starts_nothing(host: &Host) {

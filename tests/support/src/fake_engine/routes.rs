@@ -50,7 +50,7 @@ impl Host {
             Verb::ContainerRestart => self.restart(subject, grace).await,
             Verb::ContainerWait => self.wait(subject, request),
             Verb::ContainerRename => {
-                self.rename(subject, &request.param("name").unwrap_or_default())
+                self.rename(subject, request.param("name").unwrap_or_default())
             }
             Verb::ContainerRemove => {
                 let (volumes, force) = (request.flag("v"), request.flag("force"));
