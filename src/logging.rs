@@ -7,6 +7,8 @@ use std::time::Duration;
 use env_logger::Builder;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
+use crate::domain::blank_secrets;
+
 /// What the HTTP framework says of a broken request is an error to it, one line each: any process of the host could
 /// push everything else out of the journal. So one is shown, the others are counted.
 const BROKEN_REQUESTS_FROM: &str = "actix_http";
@@ -36,7 +38,8 @@ pub fn start(filter: Option<String>) {
     let journal = std::env::var_os("JOURNAL_STREAM").is_some();
     let mut builder = Builder::new();
     builder.filter_level(LevelFilter::Info);
-    if let Some(filter) = filter {
+    // The library prints what it cannot read of a filter. Settings with such a one are refused, by name.
+    if let Some(filter) = filter.filter(|filter| blank_secrets(filter) == *filter) {
         builder.parse_filters(&filter);
     }
     builder.format(move |out, record| {

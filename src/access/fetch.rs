@@ -22,7 +22,7 @@ const BODY_LIMIT: usize = 256 * 1024;
 const NAME: &str = concat!("dreichor-deploy-agent/", env!("CARGO_PKG_VERSION"));
 
 /// Where the key set comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum KeySource {
     /// An `https://` address, or `http://127.0.0.1`.
     Url(String),
@@ -30,16 +30,34 @@ pub enum KeySource {
     File(PathBuf),
 }
 
+impl fmt::Debug for KeySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl fmt::Display for KeySource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Url(url) => f.write_str(url),
+            // What follows a `?` may be a key.
+            Self::Url(url) => match url.split_once(['?', '#']) {
+                Some((url, _)) => write!(f, "{url}?***"),
+                None => f.write_str(url),
+            },
             Self::File(path) => write!(f, "{}", path.display()),
         }
     }
 }
 
 impl KeySource {
+    /// With what is not shown: for a keyed fingerprint only.
+    pub(crate) fn whole(&self) -> String {
+        match self {
+            Self::Url(url) => url.clone(),
+            Self::File(path) => path.display().to_string(),
+        }
+    }
+
     /// An address that a key set may be trusted from: over TLS, or from this very host.
     pub(crate) fn parse(value: &str) -> Option<Self> {
         if let Some(path) = value.strip_prefix("file:") {

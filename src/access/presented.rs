@@ -5,6 +5,9 @@ use std::fmt;
 /// Longer names are cut: they go into every record of the audit trail.
 const NAME_LIMIT: usize = 128;
 
+/// Of a token's secret. A client id has 32 and goes on with `.access`.
+const SECRET_DIGITS: usize = 64;
+
 /// Names of the headers, as the contract writes them.
 pub(crate) const CLIENT_ID: &str = "CF-Access-Client-Id";
 pub(crate) const CLIENT_SECRET: &str = "CF-Access-Client-Secret";
@@ -112,8 +115,22 @@ impl Requester {
     }
 }
 
+/// Whoever mixes the two headers up presents the secret as the id: then it is not named.
 fn name(bytes: &[u8]) -> String {
-    printable(bytes, NAME_LIMIT)
+    shown_client_id(&printable(bytes, NAME_LIMIT)).to_owned()
+}
+
+/// A client id as it may be shown: not one that has the form of a token's secret, 64 hexadecimal digits.
+pub(crate) fn shown_client_id(id: &str) -> &str {
+    match is_token_secret(id) {
+        true => "***",
+        false => id,
+    }
+}
+
+/// Whether it begins as the secrets that Cloudflare makes; what is cut of one is no less secret.
+pub(crate) fn is_token_secret(id: &str) -> bool {
+    id.len() >= SECRET_DIGITS && id.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 /// The first `limit` bytes, visible ASCII only: a control character could forge a log line, a look-alike letter a name.

@@ -6,6 +6,8 @@ use super::fetch::{KeySource, fetch};
 use super::key_set::KeySet;
 use super::pinned::{PinnedTokens, Sha256, sha256};
 
+/// In characters.
+const SHOWN_OF_AUDIENCE: usize = 8;
 /// The longest name a DNS host can have.
 const DOMAIN_LIMIT: usize = 253;
 
@@ -78,6 +80,7 @@ impl AccessSettings {
                 audiences,
                 keys,
             } = assertion;
+            let audiences: Vec<_> = audiences.iter().map(|tag| shortened(tag)).collect();
             let audiences = audiences.join(", ");
             checks.push(format!(
                 "the assertion must be signed for {issuer} (audience {audiences}; keys from {keys})"
@@ -111,7 +114,16 @@ impl AccessSettings {
             headers_required,
         } = self;
         let pinned = pinned.as_ref().map(PinnedTokens::fingerprinted);
-        format!("{pinned:?} {assertion:?} {headers_required}")
+        let keys = assertion.as_ref().map(|assertion| assertion.keys.whole());
+        format!("{pinned:?} {assertion:?} {keys:?} {headers_required}")
+    }
+}
+
+/// The beginning is enough to tell audiences apart; a secret has the same form, and may stand there by mistake.
+fn shortened(audience: &str) -> String {
+    match audience.get(..SHOWN_OF_AUDIENCE) {
+        Some(begin) if audience.len() > 2 * SHOWN_OF_AUDIENCE => format!("{begin}…"),
+        _ => audience.to_owned(),
     }
 }
 

@@ -9,6 +9,7 @@ use super::event::Fingerprint;
 use super::files;
 use super::hash::hex;
 use super::layout::KEY;
+use crate::domain::shown_name;
 
 /// As long as the output of the hash.
 const KEY_BYTES: usize = 32;
@@ -60,7 +61,10 @@ impl Fingerprinter {
             seal.update(&(text.len() as u64).to_be_bytes());
             seal.update(text.as_bytes());
         }
-        let mut names: Vec<String> = pairs.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let mut names: Vec<String> = pairs
+            .iter()
+            .map(|(name, _)| shown_name(name).to_owned())
+            .collect();
         names.dedup();
         Fingerprint {
             fingerprint: hex(seal.sign().as_ref()),

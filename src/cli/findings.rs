@@ -8,7 +8,7 @@ use super::container_lock::{LockHolder, lock_holder};
 use super::notes::notes;
 use crate::audit::{Occupancy, TrailError, doubts_of, examine};
 use crate::credentials::{HELPER_DEADLINE, Lookup, RegistryCredentials};
-use crate::domain::Environment;
+use crate::domain::{Environment, RuntimeEnv, shown_name};
 use crate::engine::{Engine, EngineError};
 use crate::operation::{EngineInspection, EnvFileFault, HostProblem, inspect_engine, inspect_host};
 use crate::registry::{Way, try_the_way};
@@ -38,7 +38,7 @@ impl Findings {
 /// Inspects what a deploy would need, one part after the other, and prints what is there.
 pub(super) async fn inspect(settings: &Settings) -> Findings {
     let mut found = Findings::default();
-    host(settings, &mut found).await;
+    let environment = host(settings, &mut found).await;
     engine(settings, &mut found).await;
     registry(settings, &mut found).await;
     signatures(settings, &mut found).await;
@@ -57,14 +57,22 @@ pub(super) async fn inspect(settings: &Settings) -> Findings {
     let holder = lock_holder(&settings.runtime.container_name);
     found.take(container_lock(settings, running, holder));
     found.take(port(settings, running, holder));
+    // An engine's words may quote what a container was given.
+    if let Some(environment) = &environment {
+        let texts = found.problems.iter_mut().chain(&mut found.notes);
+        texts.for_each(|text| *text = environment.redact(text));
+    }
     found
 }
 
-/// What a deploy's preflight asks of this host.
-async fn host(settings: &Settings, found: &mut Findings) {
+/// What a deploy's preflight asks of this host; what the runtime would be given, if that can be read.
+async fn host(settings: &Settings, found: &mut Findings) -> Option<RuntimeEnv> {
     let host = inspect_host(&settings.runtime, &settings.host_paths).await;
     if let Some(environment) = &host.environment {
-        let names: Vec<&str> = environment.iter().map(|(name, _)| name).collect();
+        let names: Vec<&str> = environment
+            .iter()
+            .map(|(name, _)| shown_name(name))
+            .collect();
         println!("runtime.env names {}", names.join(", "));
     }
     for problem in host.problems {
@@ -80,6 +88,7 @@ async fn host(settings: &Settings, found: &mut Findings) {
             problem => found.problems.push(problem.to_string()),
         }
     }
+    host.environment
 }
 
 async fn engine(settings: &Settings, found: &mut Findings) {

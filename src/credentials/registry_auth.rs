@@ -2,6 +2,11 @@
 
 use std::fmt;
 
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+
+use crate::domain::blank_values;
+
 /// What the engine needs to log in to one registry. `Debug` shows no secret; there is no `Display`.
 #[derive(Clone, PartialEq, Eq)]
 pub enum RegistryAuth {
@@ -16,6 +21,29 @@ pub enum RegistryAuth {
     IdentityToken(String),
     /// A bearer token for the registry itself.
     RegistryToken(String),
+}
+
+impl RegistryAuth {
+    /// The text without these credentials, in whatever form a registry that was sent them may hand them back.
+    #[must_use]
+    pub fn blank_in(&self, text: &str) -> String {
+        match self {
+            Self::Basic { username, password } => {
+                let pair = format!("{username}:{password}");
+                let encoded = [STANDARD.encode(&pair), URL_SAFE.encode(&pair)];
+                let [standard, url_safe] = &encoded;
+                let secrets = [
+                    ("password", password.as_str()),
+                    ("authorization", standard),
+                    ("authorization", url_safe),
+                ];
+                blank_values(secrets, text)
+            }
+            Self::IdentityToken(token) | Self::RegistryToken(token) => {
+                blank_values([("token", token.as_str())], text)
+            }
+        }
+    }
 }
 
 impl fmt::Debug for RegistryAuth {

@@ -19,4 +19,5 @@ pub use image::{
     names_a_repository,
 };
 pub use process_env::ProcessEnv;
+pub use redaction::{blank_secrets, blank_secrets_but_ids, blank_values, shown_name, whole_words};
 pub use runtime_env::{RuntimeEnv, RuntimeEnvError};

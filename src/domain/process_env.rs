@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::RuntimeEnv;
+use super::{RuntimeEnv, shown_name};
 
 /// Names that `runtime.env` gives a value or nobody does.
 const SERVER_OWNED: [&str; 4] = [
@@ -48,6 +48,8 @@ impl<'a> ProcessEnv<'a> {
     #[must_use]
     pub fn names_of_image(&self) -> Vec<String> {
         let names: BTreeSet<&str> = self.image.iter().map(|(name, _)| *name).collect();
+        // A line without = may be anything.
+        let names: BTreeSet<&str> = names.into_iter().map(shown_name).collect();
         names.into_iter().map(str::to_owned).collect()
     }
 

@@ -7,9 +7,13 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::tls;
+use crate::domain::{blank_secrets_but_ids, whole_words};
 
 /// The longest piece of an engine's or registry's own words that is passed on.
 const LONGEST_QUOTE: usize = 300;
+
+/// What of them is read at all.
+const LONGEST_MESSAGE: usize = 4 * 1024;
 
 /// How a connection ends that the other side has closed.
 const RESETS: [ErrorKind; 3] = [
@@ -92,6 +96,14 @@ impl EngineError {
             fault: EngineFault::Deadline(after),
             effect: Effect::Unknown,
         }
+    }
+
+    /// The same without what these words of the caller's blank in it.
+    pub(super) fn in_words(mut self, blank: impl FnOnce(&str) -> String) -> Self {
+        if let EngineFault::Refused { message, .. } = &mut self.fault {
+            *message = blank(message);
+        }
+        self
     }
 
     /// The same failure after an inspect showed that nothing happened.
@@ -215,18 +227,50 @@ fn variant(error: &bollard::errors::Error) -> String {
         .collect()
 }
 
-/// Foreign words on one line of bounded length.
+/// Foreign words on one line of bounded length, without what looks like a secret: a registry may hand back what it was
+/// sent. Cut between two words only, because half of a secret would not be known for one by whoever looks for the whole.
 fn quote(message: &str) -> String {
     let flat: String = message
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
+    let flat = blank_secrets_but_ids(whole_words(&flat, LONGEST_MESSAGE));
     let flat = flat.trim();
     if flat.is_empty() {
         return "the Docker engine refused without saying why".to_owned();
     }
-    match flat.char_indices().nth(LONGEST_QUOTE) {
-        Some((cut, _)) => format!("{}…", &flat[..cut]),
-        None => flat.to_owned(),
+    match whole_words(flat, LONGEST_QUOTE) {
+        whole if whole.len() == flat.len() => whole.to_owned(),
+        cut => format!("{cut}…"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quote;
+
+    #[test]
+    fn an_engines_words_are_one_line_of_bounded_length_without_secrets() {
+        assert_eq!(quote(" a\n\tb "), "a  b");
+        let said = quote("denied: \"password\":\"hunter22\" of postgres://u:hunter23@h/db");
+        assert!(
+            !said.contains("hunter") && said.starts_with("denied: "),
+            "{said}"
+        );
+    }
+
+    /// Half of a secret is not found any more by whoever knows the whole.
+    #[test]
+    fn a_long_text_is_cut_between_two_words() {
+        for length in 250..310 {
+            let said = quote(&format!(
+                "{} theSecretOfSomebody {}",
+                "x".repeat(length),
+                "y ".repeat(99)
+            ));
+            let whole = said.contains("theSecretOfSomebody");
+            assert!(whole || !said.contains("theS"), "{said}");
+        }
+        assert_eq!(quote(&"x".repeat(400)), "…");
     }
 }

@@ -66,6 +66,20 @@ impl Engine {
         &self,
         reference: &ImageReference,
         auth: Option<RegistryAuth>,
+        progress: impl FnMut(PullProgress),
+    ) -> Result<PulledImage, EngineError> {
+        let pulled = self.try_pull(reference, auth.clone(), progress).await;
+        // A registry may hand back what it was sent.
+        pulled.map_err(|error| match &auth {
+            Some(auth) => error.in_words(|words| auth.blank_in(words)),
+            None => error,
+        })
+    }
+
+    async fn try_pull(
+        &self,
+        reference: &ImageReference,
+        auth: Option<RegistryAuth>,
         mut progress: impl FnMut(PullProgress),
     ) -> Result<PulledImage, EngineError> {
         let options = CreateImageOptions {

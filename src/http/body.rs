@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use serde::{Deserialize, Deserializer};
 
 use super::error::ApiError;
-use crate::domain::Environment;
+use crate::domain::{Environment, blank_secrets, whole_words};
 
 /// In bytes. An image reference and an environment take some 300.
 const MAX_BYTES: usize = 16 * 1024;
@@ -108,9 +108,8 @@ fn object<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, BodyError> 
 }
 
 fn problem(error: &serde_json::Error) -> BodyError {
-    // serde names fields and types, and quotes values only of the wrong type; both are the caller's own words.
-    let text: String = error
-        .to_string()
+    // serde names fields and types, and quotes values of the wrong type: the caller's own words, which are also recorded.
+    let text: String = blank_secrets(whole_words(&error.to_string(), 1024))
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .take(200)

@@ -18,8 +18,9 @@ use super::body;
 use super::browser::from_browser;
 use super::error::ApiError;
 use super::state::AppState;
-use crate::access::{self, Denied, Header, Presented, Requester, printable};
+use crate::access::{self, Denied, Header, Presented, Requester, printable, shown_client_id};
 use crate::audit::Rejection;
+use crate::domain::{blank_secrets, blank_secrets_but_ids};
 use crate::operation::asked_by;
 
 // Parsed once: a lookup by text would parse and copy the name for every request.
@@ -189,7 +190,8 @@ pub(super) fn record(
     let requester = match extensions.and_then(Extensions::get) {
         Some(Known(requester)) => asked_by(requester, cf_ray, user_agent),
         None => crate::audit::Requester {
-            client_id: header_text(headers, &CLIENT_ID, RECORDED_LIMIT),
+            client_id: header_text(headers, &CLIENT_ID, RECORDED_LIMIT)
+                .map(|id| shown_client_id(&id).to_owned()),
             cf_ray,
             user_agent,
             ..crate::audit::Requester::default()
@@ -200,11 +202,11 @@ pub(super) fn record(
         http: error.status_code().as_u16(),
         request: format!(
             "{method} {}",
-            printable(head.uri.path().as_bytes(), RECORDED_LIMIT)
+            blank_secrets(&printable(head.uri.path().as_bytes(), RECORDED_LIMIT))
         ),
         reason,
         requester,
-        image: asked.map(|AskedImage(image)| image.clone()),
+        image: asked.map(|AskedImage(image)| blank_secrets_but_ids(image)),
     });
 }
 
@@ -221,7 +223,7 @@ fn user_agent(headers: &HeaderMap) -> Option<String> {
     let words: Vec<String> = words
         .map(|word| printable(word, USER_AGENT_LIMIT))
         .collect();
-    Some(words.join(" "))
+    Some(blank_secrets_but_ids(&words.join(" ")))
 }
 
 /// A header as it may be recorded: printable and short.

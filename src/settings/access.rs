@@ -5,7 +5,8 @@
 
 use super::reader::Reader;
 use crate::access::{
-    AccessSettings, AssertionSettings, KeySource, PinnedTokens, parse_hash, parse_team_domain,
+    AccessSettings, AssertionSettings, KeySource, PinnedTokens, is_token_secret, parse_hash,
+    parse_team_domain,
 };
 
 const CLIENT_ID: &str = "CF_ACCESS_CLIENT_ID";
@@ -62,9 +63,26 @@ fn both_or_none(reader: &mut Reader<'_>, one: &str, other: &str) {
     }
 }
 
+/// Ids and audiences are shown and recorded, so that what may be a secret in their place is none of them.
+fn public_list(
+    reader: &mut Reader<'_>,
+    variable: &str,
+    wrong: fn(&str) -> bool,
+) -> Option<Vec<String>> {
+    let entries = list(reader, variable)?;
+    let of_ids = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+    let odd = |entry: &String| !entry.bytes().all(of_ids) || wrong(entry);
+    if let Some(index) = entries.iter().position(odd) {
+        let message = "is not of letters, digits, dots and dashes, or looks like a token's secret";
+        reader.problem(variable, format!("entry {} {message}", index + 1));
+        return None;
+    }
+    Some(entries)
+}
+
 fn pinned(reader: &mut Reader<'_>) -> Option<PinnedTokens> {
     both_or_none(reader, CLIENT_ID, SECRET_SHA256);
-    let ids = list(reader, CLIENT_ID);
+    let ids = public_list(reader, CLIENT_ID, is_token_secret);
     let hashes = list(reader, SECRET_SHA256);
     let (ids, hashes) = (ids?, hashes?);
     if ids.len() != hashes.len() {
@@ -95,7 +113,7 @@ fn assertion(reader: &mut Reader<'_>) -> Option<AssertionSettings> {
         }
         team
     });
-    let audiences = list(reader, AUD);
+    let audiences = public_list(reader, AUD, |_| false);
     let keys = key_source(reader);
     Some(AssertionSettings::new(&team?, audiences?, keys))
 }

@@ -42,11 +42,12 @@ impl EngineAddress {
         }
     }
 
-    /// The host that would be reached over the network without TLS, if there is one: neither a socket nor this host's
-    /// loopback.
-    fn plain_host(&self) -> Option<&str> {
+    /// Whether it is neither a socket nor on this host's loopback, and does not ask for TLS itself.
+    fn is_plain_elsewhere(&self) -> bool {
         let plain = |scheme| self.0.strip_prefix(scheme);
-        let rest = plain("tcp://").or_else(|| plain("http://"))?;
+        let Some(rest) = plain("tcp://").or_else(|| plain("http://")) else {
+            return false;
+        };
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         let host = authority.rsplit('@').next().unwrap_or_default();
         let name = match host.strip_prefix('[') {
@@ -56,7 +57,7 @@ impl EngineAddress {
         let name = name.unwrap_or_default();
         let address: Option<IpAddr> = name.parse().ok();
         let own = address.is_some_and(|address| address.is_loopback()) || name == "localhost";
-        (!own).then_some(name)
+        !own
     }
 
     /// The address with its password: to connect, and for a keyed fingerprint; never to be shown.
@@ -111,28 +112,30 @@ impl EngineSettings {
     /// The environment of the runtime and the registry's login would travel in clear, and whoever is between could have
     /// any container started.
     fn refuse_plain_tcp(&self, reader: &mut Reader<'_>) {
-        let host = self
-            .docker_host
-            .as_ref()
-            .and_then(EngineAddress::plain_host);
-        if let (Some(host), None, false) = (host, &self.tls_directory, self.allow_plain_tcp) {
-            let message = format!(
-                "reaches {host} without TLS: set DOCKER_CERT_PATH, or DOCKER_ALLOW_PLAIN_TCP=true if everybody on the way may read runtime.env"
-            );
+        let host = self.docker_host.as_ref();
+        let plain = host.is_some_and(EngineAddress::is_plain_elsewhere);
+        if plain && self.tls_directory.is_none() && !self.allow_plain_tcp {
+            let message = "reaches another host without TLS: set DOCKER_CERT_PATH, or DOCKER_ALLOW_PLAIN_TCP=true if everybody on the way may read runtime.env";
             reader.problem("DOCKER_HOST", message);
         }
     }
 }
 
-/// A URL without the user and password in it; everything up to the last `@` of the authority is theirs.
+/// A URL without what may be secret in it: everything up to the last `@`, because a password that was not escaped may
+/// hold whatever seems to end the authority, and what follows a `?`.
 pub(super) fn without_password(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else {
+    if url.starts_with("unix://") {
         return url.to_owned();
+    }
+    let begin = url.find("://").map_or(0, |at| at + 3);
+    let (scheme, rest) = url.split_at(begin);
+    let (user, rest) = match rest.rsplit_once('@') {
+        Some((_, rest)) => ("***@", rest),
+        None => ("", rest),
     };
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    match authority.rsplit_once('@') {
-        Some((_, host)) => format!("{scheme}://***@{host}{path}"),
-        None => url.to_owned(),
+    match rest.split_once('?') {
+        Some((rest, _)) => format!("{scheme}{user}{rest}?***"),
+        None => format!("{scheme}{user}{rest}"),
     }
 }
 
@@ -145,10 +148,10 @@ mod tests {
         for (url, masked) in [
             ("unix:///var/run/docker.sock", "unix:///var/run/docker.sock"),
             ("tcp://10.0.0.1:2375", "tcp://10.0.0.1:2375"),
-            (
-                "https://me:s3cret@host:2376/x@y",
-                "https://***@host:2376/x@y",
-            ),
+            ("https://me:s3cret@host:2376/x", "https://***@host:2376/x"),
+            ("tcp://me:p/s?s#w@host:1", "tcp://***@host:1"),
+            ("tcp://host:1?token=s3cret", "tcp://host:1?***"),
+            ("unix:///srv/a@b.sock", "unix:///srv/a@b.sock"),
             ("tcp://me:p@ss@host:1", "tcp://***@host:1"),
         ] {
             assert_eq!(without_password(url), masked);

@@ -16,7 +16,7 @@ use super::reader::{Reader, absolute};
 use super::runtime::RuntimeSettings;
 use super::signature;
 use crate::access::AccessSettings;
-use crate::domain::{Environment, HostPaths};
+use crate::domain::{Environment, HostPaths, blank_secrets};
 use crate::signature::SignatureSettings;
 
 /// Variables of the process that count where the settings file does not set them.
@@ -159,6 +159,7 @@ impl Settings {
         let queue_capacity = reader.number("QUEUE_CAPACITY", 4, 0..=64);
         let state_directory = reader.path("STATE_DIRECTORY", root.join("deploy-agent/state"));
         let metrics_file = reader.optional("METRICS_FILE", metrics_file);
+        let log_filter = reader.optional("RUST_LOG", log_filter);
         let (environment, runtime) = (environment?, runtime?);
         let host_paths = paths::read(
             reader,
@@ -183,7 +184,7 @@ impl Settings {
             state_directory,
             host_paths,
             metrics_file,
-            log_filter: reader.text("RUST_LOG"),
+            log_filter,
         })
     }
 }
@@ -194,6 +195,14 @@ fn metrics_file(text: &str) -> Result<PathBuf, &'static str> {
     match path.extension() {
         Some(extension) if extension == "prom" => Ok(path),
         _ => Err("must be an absolute path that ends in .prom"),
+    }
+}
+
+/// What is no filter is told by its own text on standard error, where no secret may be.
+fn log_filter(text: &str) -> Result<String, &'static str> {
+    match blank_secrets(text) == text {
+        true => Ok(text.to_owned()),
+        false => Err("is no log filter, and looks like a secret"),
     }
 }
 

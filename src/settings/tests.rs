@@ -371,7 +371,71 @@ fn an_engine_on_another_host_is_spoken_to_in_clear_only_when_a_setting_says_so()
         .expect_err("a problem")
         .to_string();
     assert!(
-        said.contains("engine") && !said.contains("s3cret"),
+        said.contains("without TLS") && !said.contains("s3cret"),
         "{said}"
+    );
+}
+
+/// What an operator may paste behind any name by mistake.
+const PASTED: [(&str, &str); 6] = [
+    ("postgres://me:hunter22x@db.example/x", "hunter22x"),
+    ("https://me:hunter22x@host:2376", "hunter22x"),
+    ("https://host.example/keys?token=hunter22x", "hunter22x"),
+    ("tcp://me:hunter22x/a@127.0.0.1:1", "hunter22x"),
+    ("password=hunter22x", "hunter22x"),
+    ("aB3dE5fG7hJ9kL1mN3pQ5rS7/+hunter22x", "hunter22x"),
+];
+
+#[test]
+fn no_secret_behind_the_wrong_name_is_shown_by_settings_or_their_problems() {
+    for name in names::NAMES {
+        for (value, secret) in PASTED {
+            let mut given = variables(&[
+                ("CF_ACCESS_CLIENT_ID", "ci.access"),
+                ("CF_ACCESS_TEAM_DOMAIN", "example.cloudflareaccess.com"),
+                ("CF_ACCESS_AUD", "aud"),
+            ]);
+            given.insert("CF_ACCESS_CLIENT_SECRET_SHA256".to_owned(), "ab".repeat(32));
+            given.insert(name.to_owned(), value.to_owned());
+            let texts = match Settings::from_variables(given) {
+                Ok(settings) => vec![
+                    settings.to_string(),
+                    format!("{settings:?}"),
+                    settings.access.describe(),
+                ],
+                Err(problems) => vec![problems.to_string(), format!("{problems:?}")],
+            };
+            for text in texts {
+                assert!(!text.contains(secret), "{name}={value}: {text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_tokens_secret_in_the_place_of_its_id_is_a_problem_and_an_audience_is_shown_by_its_beginning() {
+    let digits = "4f9a3c2d".repeat(8);
+    let hash = "ab".repeat(32);
+    let pinned = [
+        ("CF_ACCESS_CLIENT_ID", digits.as_str()),
+        ("CF_ACCESS_CLIENT_SECRET_SHA256", &hash),
+    ];
+    let said = Settings::from_variables(variables(&pinned))
+        .expect_err("a problem")
+        .to_string();
+    assert!(
+        said.starts_with("CF_ACCESS_CLIENT_ID entry 1") && !said.contains(&digits),
+        "{said}"
+    );
+    let assertion = [
+        ("CF_ACCESS_TEAM_DOMAIN", "example.cloudflareaccess.com"),
+        ("CF_ACCESS_AUD", &digits),
+    ];
+    let shown = Settings::from_variables(variables(&assertion))
+        .expect("valid")
+        .to_string();
+    assert!(
+        shown.contains("audience 4f9a3c2d…") && !shown.contains(&digits),
+        "{shown}"
     );
 }

@@ -74,6 +74,44 @@ fn without_the_pinned_token_nobody_deploys_stops_or_reads_the_status() {
 }
 
 #[test]
+fn a_tokens_secret_that_was_sent_as_its_id_is_named_nowhere() {
+    let mut world = World::new(Kind::Fake);
+    world.push("1.0.0", &["run"]);
+    let secret = "4f9a3c2d".repeat(8);
+    let body = json!({ "image": world.image("1.0.0") }).to_string();
+    let mixed_up = [
+        ("CF-Access-Client-Id", secret.as_str()),
+        ("CF-Access-Client-Secret", "ci.access"),
+        ("Content-Type", "application/json"),
+    ];
+    let agent = world.agent();
+    // With presence alone it may deploy; pinned, it is denied.
+    assert_eq!(
+        agent.request("POST", "/v1/deploy", &mixed_up, &body).status,
+        200
+    );
+    assert_eq!(
+        world.events("operation_started")[0]["requester"]["client_id"],
+        "***"
+    );
+    drop(agent);
+    world.set("CF_ACCESS_CLIENT_ID", "ci.access");
+    world.set("CF_ACCESS_CLIENT_SECRET_SHA256", &"ab".repeat(32));
+    let agent = world.agent();
+    assert_eq!(
+        agent
+            .request("POST", &format!("/{secret}"), &mixed_up, &body)
+            .status,
+        403
+    );
+    crate::harness::until("it is recorded", Duration::from_secs(5), || {
+        !world.events("rejected").is_empty()
+    });
+    let found = crate::harness::found_below(world.directory.path(), &secret[..16]);
+    assert_eq!(found, Vec::<std::path::PathBuf>::new());
+}
+
+#[test]
 fn a_header_that_comes_twice_is_refused() {
     let (_world, agent) = pinned();
     let mut headers = contract_headers().to_vec();

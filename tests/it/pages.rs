@@ -189,3 +189,46 @@ fn every_test_that_a_page_names_is_there_and_every_row_of_the_tests_needs_fits_o
     }
     assert!(followed > 15, "{followed} rows");
 }
+
+/// Every function of the tests, wherever it stands.
+fn functions_of_tests() -> String {
+    let mut all = String::new();
+    for folder in ["src", "tests/it"] {
+        let mut folders = vec![root().join(folder)];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).expect("listed").flatten() {
+                let path = entry.path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|kind| kind == "rs") {
+                    all.push_str(&read(&path));
+                }
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn every_row_of_the_threat_model_names_tests_that_exist() {
+    let page = read(&root().join("deploy/README.md"));
+    let section = page.split("\n## Threat model\n").nth(1).expect("a section");
+    let section = section.split("\n## ").next().expect("its end");
+    let tests = functions_of_tests();
+    let mut rows = 0;
+    for row in section
+        .lines()
+        .filter(|line| line.starts_with("| "))
+        .skip(1)
+    {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").collect();
+        assert_eq!(cells.len(), 4, "{row}");
+        let names: Vec<&str> = cells[3].split('`').skip(1).step_by(2).collect();
+        assert!(!names.is_empty(), "no test holds: {row}");
+        for name in names {
+            assert!(tests.contains(&format!("fn {name}(")), "{name} is no test");
+        }
+        rows += 1;
+    }
+    assert!(rows >= 12, "{rows} rows");
+}

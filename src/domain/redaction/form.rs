@@ -95,6 +95,12 @@ pub(super) fn is_random_segment(text: &str) -> bool {
         && text.bytes().any(|b| b.is_ascii_digit())
 }
 
+/// The id of a container or an image, short or long, or of a commit.
+pub(super) fn is_id(text: &str) -> bool {
+    let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+    matches!(text.len(), 12 | 40 | 64) && text.bytes().all(hex)
+}
+
 /// `eyJ….….…`: the beginning is that of every JSON object in base64.
 pub(super) fn is_jwt(text: &str) -> bool {
     text.starts_with("eyJ") && text.split('.').count() >= 3

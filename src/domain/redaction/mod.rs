@@ -10,5 +10,7 @@ mod pattern;
 mod secrets;
 #[cfg(test)]
 mod tests;
+mod text;
 
 pub(super) use secrets::Secrets;
+pub use text::{blank_secrets, blank_secrets_but_ids, blank_values, shown_name, whole_words};

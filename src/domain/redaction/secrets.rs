@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::form::{is_jwt, is_plain, is_random, is_random_segment, is_word, passwords_of};
+use super::form::{is_id, is_jwt, is_plain, is_random, is_random_segment, is_word, passwords_of};
 use super::name::says_secret;
 use super::pattern::{Pattern, spellings};
 
@@ -22,23 +22,40 @@ const MAX_DEPTH: usize = 64;
 const LONGEST_WORD: usize = 12;
 
 /// What is to be blanked. There is neither `Debug` nor `Display`.
-pub(in crate::domain) struct Secrets(BTreeSet<Pattern>);
+pub(in crate::domain) struct Secrets {
+    patterns: BTreeSet<Pattern>,
+    /// Whether ids of containers, images and commits are none.
+    keep_ids: bool,
+}
 
 impl Secrets {
     /// Of variables, given by name and value.
     pub(in crate::domain) fn of<'a>(
         variables: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Self {
-        let mut secrets = Self(BTreeSet::new());
+        let mut secrets = Self::none(false);
         for (name, value) in variables {
             secrets.take_variable(name, value);
         }
         secrets
     }
 
+    /// None yet.
+    pub(super) fn none(keep_ids: bool) -> Self {
+        Self {
+            patterns: BTreeSet::new(),
+            keep_ids,
+        }
+    }
+
+    /// Blanks this value behind what stands before it, however short it is.
+    pub(super) fn take_between(&mut self, before: &str, value: &str) {
+        self.patterns.insert(Pattern::between(before, value, ""));
+    }
+
     /// The text with every secret in it blanked; what overlaps or touches is blanked as one.
     pub(in crate::domain) fn blank(&self, text: &str) -> String {
-        let mut ranges: Vec<_> = self.0.iter().flat_map(|p| p.find(text)).collect();
+        let mut ranges: Vec<_> = self.patterns.iter().flat_map(|p| p.find(text)).collect();
         ranges.sort_by_key(|range| range.start);
         let mut blanked = String::with_capacity(text.len());
         let mut end = None;
@@ -68,13 +85,12 @@ impl Secrets {
     }
 
     /// A value that its name says is a secret: whole, each line, and each part that is more than a word.
-    fn take_named(&mut self, name: &str, value: &str) {
+    pub(super) fn take_named(&mut self, name: &str, value: &str) {
         if value.is_empty() {
             return;
         }
         for quote in ["", "\"", "'"] {
-            let before = format!("{name}={quote}");
-            self.0.insert(Pattern::between(&before, value, ""));
+            self.take_between(&format!("{name}={quote}"), value);
         }
         self.take_secret(value);
         self.take_lines(value);
@@ -91,7 +107,7 @@ impl Secrets {
     }
 
     /// What is a secret by its form.
-    fn take_formed(&mut self, value: &str) {
+    pub(super) fn take_formed(&mut self, value: &str) {
         // A password may hold what words are split at.
         self.take_addresses(value);
         for word in value.split(|c: char| c.is_whitespace() || "\"'".contains(c)) {
@@ -134,7 +150,7 @@ impl Secrets {
     }
 
     /// Addresses with a password, one or several in a word; `user:password@` counts without a scheme too.
-    fn take_addresses(&mut self, word: &str) {
+    pub(super) fn take_addresses(&mut self, word: &str) {
         for url in std::iter::once(word).chain(word.split(',')) {
             let scheme = if url.contains("://") { "" } else { NO_SCHEME };
             let full = format!("{scheme}{url}");
@@ -142,7 +158,7 @@ impl Secrets {
                 let (password, host) = (&full[range.clone()], &full[range.end + 1..]);
                 // A reference of an image has the same form: repository:tag@sha256:…
                 if !host.starts_with(DIGEST) {
-                    self.0.insert(Pattern::between(":", password, "@"));
+                    self.patterns.insert(Pattern::between(":", password, "@"));
                     self.take_secret(password);
                     self.take_secret(url);
                 }
@@ -151,7 +167,7 @@ impl Secrets {
     }
 
     /// Parameters inside of a value, `name=value` each: of a URL, of a connection string.
-    fn take_parameters(&mut self, value: &str) {
+    pub(super) fn take_parameters(&mut self, value: &str) {
         for parameter in value.split(|c: char| c.is_whitespace() || "?&;,".contains(c)) {
             if let Some((name, value)) = parameter.split_once('=')
                 && says_secret(name, value)
@@ -185,15 +201,16 @@ impl Secrets {
     fn take_secret(&mut self, secret: &str) {
         let bare = secret.trim().trim_matches(['"', '\'']);
         for secret in [secret, bare] {
-            if secret.chars().count() < SHORTEST || bare.is_empty() || is_plain(bare) {
+            let kept = self.keep_ids && is_id(bare);
+            if kept || secret.chars().count() < SHORTEST || bare.is_empty() || is_plain(bare) {
                 continue;
             }
             if is_word(secret) && secret.len() < LONGEST_WORD {
-                self.0.insert(Pattern::alone(secret));
+                self.patterns.insert(Pattern::alone(secret));
                 continue;
             }
             let spellings = spellings(secret);
-            self.0
+            self.patterns
                 .extend(spellings.iter().map(|text| Pattern::anywhere(text)));
         }
     }

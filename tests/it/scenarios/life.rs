@@ -134,6 +134,42 @@ fn no_secret_is_written_anywhere(world: World) {
     // A secret in the wrong place.
     assert_eq!(agent.deploy(CLIENT_SECRET).status, 422);
     assert_eq!(agent.post("/v1/deploy", CLIENT_SECRET).status, 400);
+    let address = format!("https://u:{CANARY}@h/db");
+    assert_eq!(agent.deploy(&address).status, 422);
+    // Quoted by whoever refuses it.
+    let url = format!("postgres://u:{CANARY}@h/db");
+    for body in [
+        format!(r#"{{"image":"a","{url}":1}}"#),
+        format!(r#"{{"image":{{"{url}":1}}}}"#),
+        format!(r#""{url}""#),
+        format!(r#"{{"image":"a","password={CANARY}":1}}"#),
+    ] {
+        let refused = agent.post("/v1/deploy", &body);
+        assert_eq!(refused.status, 400, "{}", refused.body);
+        assert!(
+            !refused.body.to_string().contains(CANARY),
+            "{}",
+            refused.body
+        );
+    }
+    // A line that lost its name has one all the same, up to its first =.
+    let lost = format!(
+        "EXECUTION_PLANE=paper\nDATABASE_URL={}\n{url}?sslmode=require\n",
+        world.database_url()
+    );
+    world.write_runtime_env(&lost);
+    assert_eq!(agent.deploy(&world.image("1.0.0")).status, 200);
+    let file = world.env_file().display().to_string();
+    let checked = std::process::Command::new(env!("CARGO_BIN_EXE_deploy-agent"))
+        .args(["check", "--env-file", &file])
+        .output()
+        .expect("it runs");
+    let said = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert!(
+        said.contains("runtime.env names") && said.contains("***"),
+        "{said}"
+    );
+    assert!(!said.contains(CANARY), "{said}");
     world.write_runtime_env(&format!("EXECUTION_PLANE={CANARY}\n"));
     assert_eq!(agent.deploy(&world.image("1.0.0")).status, 500);
     world.write_runtime_env(&format!("{CANARY}\n"));

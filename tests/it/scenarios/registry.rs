@@ -3,13 +3,16 @@
 use base64::Engine as _;
 use serde_json::json;
 
-use crate::harness::{REGISTRY_PASSWORD, World};
+use dreichor_test_support::registry::{Fault, What};
+
+use crate::harness::{REGISTRY_PASSWORD, World, found_below};
 
 on_both_engines!(
     credentials_come_from_dockers_config,
     a_token_server_is_asked_with_the_credentials,
     without_credentials_the_registrys_no_is_passed_on,
     a_login_counts_from_the_next_pull_on,
+    a_registry_that_hands_back_what_it_was_sent_puts_no_secret_into_a_reason,
 );
 
 fn log_in(world: &World) {
@@ -57,4 +60,29 @@ fn a_login_counts_from_the_next_pull_on(world: World) {
     log_in(&world);
     let answer = agent.deploy(&world.image("1.0.0"));
     assert_eq!(answer.status, 200, "{}", answer.body);
+}
+
+fn a_registry_that_hands_back_what_it_was_sent_puts_no_secret_into_a_reason(world: World) {
+    world.push("1.0.0", &["run"]);
+    world.registry.require_basic("deployer", REGISTRY_PASSWORD);
+    log_in(&world);
+    world.registry.fault(What::Manifest, Fault::Echo);
+    let agent = world.agent();
+    let answer = agent.deploy(&world.image("1.0.0"));
+    assert_eq!(answer.status, 502, "{}", answer.body);
+    let reason = answer.reason();
+    assert!(
+        reason.contains("no access with") && reason.contains("***"),
+        "it did hand them back: {reason}"
+    );
+    let encoded =
+        base64::engine::general_purpose::STANDARD.encode(format!("deployer:{REGISTRY_PASSWORD}"));
+    for secret in [REGISTRY_PASSWORD, &encoded] {
+        assert!(!reason.contains(secret), "{reason}");
+        let found = found_below(world.directory.path(), secret);
+        let elsewhere = found
+            .iter()
+            .filter(|path| !path.ends_with("docker/config.json"));
+        assert_eq!(elsewhere.count(), 0, "{found:?}");
+    }
 }

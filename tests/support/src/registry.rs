@@ -69,6 +69,8 @@ pub enum Fault {
     StallMidBody,
     /// So many bytes at a time, with a pause of 50 ms.
     Drip(usize),
+    /// 403, in words that hand back the credentials that were sent, as they came and decoded.
+    Echo,
 }
 
 /// One request as it came.
@@ -280,8 +282,10 @@ impl Shared {
         // What is refused anyway is not what a fault is about.
         let fault =
             fault.filter(|(_, fault)| reply.status < 400 || matches!(fault, Fault::Status(_)));
-        if let Some((_, fault)) = fault {
-            reply.spoil(fault);
+        match fault {
+            Some((_, Fault::Echo)) => reply = echo(authorization.unwrap_or_default()),
+            Some((_, fault)) => reply.spoil(fault),
+            None => {}
         }
         (reply, fault)
     }
@@ -357,7 +361,8 @@ impl Reply {
             | Fault::CutMidBody
             | Fault::Stall
             | Fault::StallMidBody
-            | Fault::Drip(_) => {}
+            | Fault::Drip(_)
+            | Fault::Echo => {}
         }
     }
 }
@@ -473,6 +478,20 @@ fn ok(kind: &str, body: Vec<u8>) -> Reply {
         headers: vec![("Content-Type", kind.to_owned())],
         body,
     }
+}
+
+fn echo(authorization: &str) -> Reply {
+    let encoded = authorization.rsplit(' ').next().unwrap_or_default();
+    let decoded = STANDARD.decode(encoded).unwrap_or_default();
+    let decoded = String::from_utf8_lossy(&decoded);
+    let password = decoded.rsplit(':').next().unwrap_or_default();
+    let message = format!(
+        "no access with {authorization}, which is {decoded}, https://{decoded}@registry.example, password: {password}"
+    );
+    let mut reply = refusal(403, "DENIED");
+    let error = json!({ "code": "DENIED", "message": message, "detail": "echo" });
+    reply.body = json!({ "errors": [error] }).to_string().into_bytes();
+    reply
 }
 
 fn refusal(status: u16, code: &str) -> Reply {
