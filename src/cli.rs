@@ -21,6 +21,7 @@ mod sockets;
 mod source;
 mod status;
 mod thaw;
+mod trail_path;
 mod verify;
 
 use clap::{Parser, Subcommand};

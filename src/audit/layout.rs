@@ -87,13 +87,15 @@ impl TrailFiles {
     /// # Errors
     /// There is nothing to read, or one of them is not a regular file; the message names it.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        if !fs::metadata(path)?.is_dir() {
+        let named =
+            |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+        if !fs::metadata(path).map_err(named)?.is_dir() {
             return Self::alone(path);
         }
         for attempt in 0.. {
             let newest = open_if_there(&path.join(NEWEST))?;
             let mut files = Vec::new();
-            for (first, name) in finished_files(path)? {
+            for (first, name) in finished_files(path).map_err(named)? {
                 let file = opened(&path.join(&name))?;
                 let first = Some(first);
                 files.push(TrailFile { name, first, file });

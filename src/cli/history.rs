@@ -6,14 +6,15 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::output;
+use super::trail_path::trail_path;
 use crate::exit::Exit;
 use crate::history::{HistoryOptions, Since};
 
 /// What `history` shows.
 #[derive(Debug, Args)]
 pub(super) struct HistoryArguments {
-    /// State directory, a copy of one, or one file of an audit trail
-    #[arg(value_name = "STATE_DIRECTORY")]
+    /// dev or prod, a state directory, a copy of one, or one file of an audit trail
+    #[arg(value_name = "ENVIRONMENT|PATH")]
     path: PathBuf,
     /// One JSON object an operation and line, for tools
     #[arg(long)]
@@ -51,7 +52,7 @@ pub(super) fn run(arguments: HistoryArguments) -> Exit {
         .then(|| rustix::termios::tcgetwinsize(io::stdout()).ok())
         .flatten();
     let options = HistoryOptions {
-        path,
+        path: trail_path(&path),
         json,
         since,
         failed,

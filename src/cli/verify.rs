@@ -7,14 +7,15 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::output;
+use super::trail_path::trail_path;
 use crate::audit::{Anchor, NotedAnchor, Verdict, VerifyOptions, anchors_in};
 use crate::exit::Exit;
 
 /// What `verify` checks.
 #[derive(Debug, Args)]
 pub(super) struct VerifyArguments {
-    /// State directory, a copy of one, or one file of an audit trail
-    #[arg(value_name = "STATE_DIRECTORY")]
+    /// dev or prod, a state directory, a copy of one, or one file of an audit trail
+    #[arg(value_name = "ENVIRONMENT|PATH")]
     path: PathBuf,
     /// A record that must be in it, as the agent's log has it after `audit head`
     #[arg(long, value_name = "SEQ:HASH")]
@@ -43,7 +44,7 @@ pub(super) fn run(arguments: VerifyArguments) -> Exit {
         }
     };
     let options = VerifyOptions {
-        path,
+        path: trail_path(&path),
         expect,
         anchors,
         partial,

@@ -6,6 +6,9 @@ use thiserror::Error;
 
 use super::Environment;
 
+/// The repository of the contract.
+pub const DEFAULT_REPOSITORY: &str = "ghcr.io/ceerkle/dreichor-trading/runtime";
+
 /// The longest tag of the OCI distribution specification.
 const LONGEST_TAG: usize = 128;
 /// The longest repository name the Docker reference grammar takes.

@@ -14,7 +14,10 @@ pub use container_name::{ContainerName, ContainerNameError};
 pub use environment::{Environment, UnknownEnvironment};
 pub use execution_plane::{AllowedPlanes, PlaneError};
 pub use host_paths::{HostPaths, NamedPath, Overlap, Protected, Relation};
-pub use image::{ImageError, ImageReference, Repository, RepositoryError, Tag, names_a_repository};
+pub use image::{
+    DEFAULT_REPOSITORY, ImageError, ImageReference, Repository, RepositoryError, Tag,
+    names_a_repository,
+};
 pub use process_env::ProcessEnv;
 pub use redaction::{blank_secrets, blank_secrets_but_ids, blank_values, shown_name, whole_words};
 pub use runtime_env::{RuntimeEnv, RuntimeEnvError};

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use super::operation::Entry;
 use crate::audit::obeyed_by_terminals;
+use crate::domain::DEFAULT_REPOSITORY;
 
 /// Between two columns, and before the lines of a reason.
 const GAP: usize = 2;
@@ -96,7 +97,7 @@ impl Table {
         self.line(out, |column| {
             let text = harmless((column.cell)(entry));
             let text = match column.head {
-                IMAGE if !whole => last_part(text),
+                IMAGE => shown_image(text, whole),
                 _ => text,
             };
             let colour = (column.head == OUTCOME && self.colour).then(|| colour(&entry.outcome));
@@ -194,8 +195,16 @@ fn or_dash(text: &Option<String>) -> Cow<'_, str> {
     text.as_deref().unwrap_or("-").into()
 }
 
-/// The repository's last part and the tag: what differs from one row to the next.
-fn last_part(image: Cow<'_, str>) -> Cow<'_, str> {
+/// Of the repository that is the default the tag alone, so that the columns stay where they are without a terminal too; of
+/// another one, on a terminal, its last part and the tag: what differs from one row to the next.
+fn shown_image(image: Cow<'_, str>, whole: bool) -> Cow<'_, str> {
+    let default = image.strip_prefix(DEFAULT_REPOSITORY);
+    if let Some(tag) = default.and_then(|rest| rest.strip_prefix(':')) {
+        return tag.to_owned().into();
+    }
+    if whole {
+        return image;
+    }
     match image.rsplit_once('/') {
         Some((_, last)) => last.to_owned().into(),
         None => image,

@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 
 use super::container::{Limits, LogBounds};
 use super::reader::{Reader, absolute};
-use crate::domain::{AllowedPlanes, ContainerName, Environment, Repository};
+use crate::domain::{AllowedPlanes, ContainerName, DEFAULT_REPOSITORY, Environment, Repository};
 
 /// Where the images of the contract come from.
-const DEFAULT_REPOSITORY: &str = "ghcr.io/ceerkle/dreichor-trading/runtime";
 
 /// What the runtime container is made of, all of it owned by the server.
 #[derive(Debug, Clone)]

@@ -9,6 +9,58 @@ const OLD_ENV: &str = "# deploy agent\nENVIRONMENT=dev\nCONTAINER_NAME=dreichor-
     AUDIT_EVENTS_PATH=/opt/dreichor/dev/volumes/audit-events\nSNAPSHOTS_PATH=\"/opt/dreichor/dev/volumes/snapshots\"\n\
     ALLOW_EXECUTION_PLANE=paper\nNODE_ENV=production\nAGENT_SECRET_OF_OLD=x\n";
 
+/// A trail is found by the name of its environment: where it is unless the settings say otherwise, and where they say.
+#[test]
+fn history_and_verify_find_a_trail_by_the_name_of_its_environment() {
+    let world = World::new(Kind::Fake);
+    let agent = world.agent();
+    assert_eq!(agent.stop().status, 200);
+    drop(agent);
+    let opt = world.path("opt/dreichor");
+    std::fs::create_dir_all(opt.join("dev/deploy-agent")).expect("made");
+    std::fs::create_dir_all(opt.join("prod/deploy-agent")).expect("made");
+    let state = world.path("state").display().to_string();
+    std::fs::write(
+        opt.join("prod/deploy-agent/.env"),
+        format!("ENVIRONMENT=prod\nSTATE_DIRECTORY={state}\n"),
+    )
+    .expect("written");
+    let copied = Command::new("cp")
+        .arg("-r")
+        .args([world.path("state"), opt.join("dev/deploy-agent/state")])
+        .status();
+    assert!(copied.expect("cp runs").success());
+    let ask = |arguments: &str| {
+        let program = env!("CARGO_BIN_EXE_deploy-agent");
+        let script = format!(
+            "mount --bind {} /opt && exec {program} {arguments}",
+            world.path("opt").display()
+        );
+        let output = Command::new("unshare")
+            .args(["--mount", "sh", "-c", &script])
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").expect("a path"))
+            .output()
+            .expect("unshare runs");
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(said).expect("text"))
+    };
+    for environment in ["dev", "prod"] {
+        let (code, said) = ask(&format!("history {environment}"));
+        assert!(code == Some(0) && said.contains(" stop "), "{said}");
+        let (code, said) = ask(&format!("verify {environment}"));
+        assert!(code == Some(0) && said.contains("intact: "), "{said}");
+    }
+    std::fs::remove_dir_all(opt.join("dev/deploy-agent/state")).expect("removed");
+    for command in ["history", "verify"] {
+        let (code, said) = ask(&format!("{command} dev"));
+        assert!(
+            code == Some(1) && said.contains("/opt/dreichor/dev/deploy-agent/state: "),
+            "{said}"
+        );
+    }
+}
+
 #[test]
 fn the_files_of_the_old_agent_start_this_one_unchanged() {
     let world = World::new(Kind::Fake);

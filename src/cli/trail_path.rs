@@ -1,0 +1,28 @@
+//! Which trail a command reads: a path, or the name of an environment.
+
+use std::path::{Path, PathBuf};
+
+use crate::domain::Environment;
+use crate::settings::{ENVIRONMENTS, env_file};
+
+/// The path that was given, or the state directory of the environment that it names: as its settings file says, where that
+/// may be read, else where it is unless they say otherwise. A directory of that name is given as `./dev`.
+pub(super) fn trail_path(given: &Path) -> PathBuf {
+    let named = given
+        .to_str()
+        .and_then(|text| text.parse::<Environment>().ok());
+    let Some(environment) = named else {
+        return given.to_owned();
+    };
+    let agent = Path::new(ENVIRONMENTS)
+        .join(environment.as_str())
+        .join("deploy-agent");
+    let settings = env_file::load(&agent.join(".env"));
+    let set = settings
+        .ok()
+        .and_then(|file| file.variables.get("STATE_DIRECTORY").cloned());
+    match set.filter(|path| !path.is_empty()) {
+        Some(path) => PathBuf::from(path),
+        None => agent.join("state"),
+    }
+}
