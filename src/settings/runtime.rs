@@ -7,8 +7,6 @@ use super::container::{Limits, LogBounds};
 use super::reader::{Reader, absolute};
 use crate::domain::{AllowedPlanes, ContainerName, DEFAULT_REPOSITORY, Environment, Repository};
 
-/// Where the images of the contract come from.
-
 /// What the runtime container is made of, all of it owned by the server.
 #[derive(Debug, Clone)]
 pub struct RuntimeSettings {
