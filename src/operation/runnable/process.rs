@@ -129,8 +129,8 @@ mod tests {
         assert_eq!(told(vec![], word(LONGEST_STRING)), None);
         assert!(told(vec![], word(LONGEST_STRING + 1)).is_some());
         // Two strings for the words and the program once more: 4 + 8 + 4 bytes.
-        let empty = |count: usize| (0..count).map(|n| format!("{n:05}=")).collect();
-        let each = 5 + 2 + 8;
+        let empty = |count: usize| (0..count).map(|n| format!("{n:06}=")).collect();
+        let each = 6 + 2 + 8;
         let most = (ALL_STRINGS - 16) / each;
         assert_eq!(told(empty(most), run()), None);
         assert!(told(empty(most + 1), run()).is_some());
