@@ -105,6 +105,7 @@ fn every_example_is_run_by_some_test() {
         "operator",
         "quickstart",
         "registry.rs",
+        "signing.md",
     ];
     assert_eq!(found, known, "an example is run by a test, then named here");
 }
