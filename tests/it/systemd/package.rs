@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::image::succeed;
 
@@ -55,6 +55,9 @@ fn made(version: &str) -> PathBuf {
 
 /// Packs a version into a file.
 pub fn packed(version: &str, package: &Path) {
+    // One at a time: cargo-deb prepares its files in a directory that all of its runs share.
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let tool = root.join("target/tools/bin/cargo-deb");
     assert!(
