@@ -1,12 +1,13 @@
 //! What an operator's command leaves in the state directory for the agent to record: it has the one right to write.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::files::replace_by;
 use super::layout::ACKNOWLEDGEMENT;
 use super::regular::{open_regular, read_bounded};
 
@@ -30,34 +31,15 @@ impl Acknowledgement {
     /// # Errors
     /// The directory may not be written to; the message names it.
     pub fn leave(&self, directory: &Path) -> io::Result<()> {
-        let path = directory.join(ACKNOWLEDGEMENT);
-        let fresh = directory.join(format!("{ACKNOWLEDGEMENT}.new"));
-        let written = || {
-            match fs::remove_file(&fresh) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(&fresh)?;
-            file.set_permissions(Permissions::from_mode(0o600))?;
+        let bytes = super::bounds::to_json(self)?;
+        let written = replace_by(directory, ACKNOWLEDGEMENT, |file| {
             let owner = fs::metadata(directory)?;
             if owner.uid() != rustix::process::geteuid().as_raw() {
-                std::os::unix::fs::fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
+                std::os::unix::fs::fchown(&*file, Some(owner.uid()), Some(owner.gid()))?;
             }
-            file.write_all(&super::bounds::to_json(self)?)?;
-            file.sync_all()?;
-            fs::rename(&fresh, &path)?;
-            File::open(directory)?.sync_all()
-        };
-        written().map_err(|error| {
-            io::Error::new(
-                error.kind(),
-                format!("cannot write {}: {error}", path.display()),
-            )
-        })
+            file.write_all(&bytes)
+        });
+        written.map_err(io::Error::other)
     }
 
     /// Whether one waits in `directory`.

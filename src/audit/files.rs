@@ -126,19 +126,26 @@ pub(super) fn replace_by<T>(
 }
 
 fn write_fresh<T>(path: &Path, write: impl FnOnce(&mut File) -> io::Result<T>) -> io::Result<T> {
+    let mut file = fresh(path, 0o600)?;
+    let said = write(&mut file)?;
+    file.sync_all()?;
+    Ok(said)
+}
+
+/// A new file of this mode, whatever the process's mask, in the place of what an earlier try has left there. It is
+/// created and never opened, so that it leads nowhere else.
+pub(crate) fn fresh(path: &Path, mode: u32) -> io::Result<File> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = OpenOptions::new()
+    let file = OpenOptions::new()
         .write(true)
         .create_new(true)
-        .mode(0o600)
+        .mode(mode)
         .open(path)?;
-    file.set_permissions(Permissions::from_mode(0o600))?;
-    let said = write(&mut file)?;
-    file.sync_all()?;
-    Ok(said)
+    file.set_permissions(Permissions::from_mode(mode))?;
+    Ok(file)
 }
 
 /// Takes `directory/name` away, durably; none there is as good.

@@ -54,7 +54,7 @@ pub use directory::{Occupancy, examine};
 pub use doubt::{Doubt, DoubtKind, LedgerAcknowledged, LedgerDoubted};
 pub use error::TrailError;
 pub use event::*;
-pub(crate) use files::{read_own, remove, replace};
+pub(crate) use files::{fresh, read_own, remove, replace};
 pub use fingerprint::Fingerprinter;
 pub use last::{Counts, KINDS, LastOperation, LastOperations, OUTCOMES};
 pub(crate) use layout::{NEWEST, TrailFile, TrailFiles, is_at};

@@ -1,9 +1,10 @@
 //! How the file gets there: whole or not at all, and readable by the exporter.
 
-use std::fs::{self, OpenOptions, Permissions};
+use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::PathBuf;
+
+use crate::audit;
 
 /// The exporter runs as a user of its own.
 const MODE: u32 = 0o644;
@@ -25,7 +26,9 @@ impl MetricsFile {
     /// The directory is missing, is not the agent's to write, or its disk is full; names the file.
     pub(super) fn write(&self, bytes: &[u8]) -> io::Result<()> {
         let fresh = self.fresh();
-        let written = write_fresh(&fresh, bytes).and_then(|()| fs::rename(&fresh, &self.0));
+        let written = audit::fresh(&fresh, MODE)
+            .and_then(|mut file| file.write_all(bytes))
+            .and_then(|()| fs::rename(&fresh, &self.0));
         written.map_err(|error| {
             // What was begun may not even be there.
             fs::remove_file(&fresh).ok();
@@ -46,20 +49,4 @@ impl MetricsFile {
     fn fresh(&self) -> PathBuf {
         self.0.with_extension("prom.new")
     }
-}
-
-fn write_fresh(path: &std::path::Path, bytes: &[u8]) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    // New, so that it leads nowhere else.
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(MODE)
-        .open(path)?;
-    // Whatever the process's mask.
-    file.set_permissions(Permissions::from_mode(MODE))?;
-    file.write_all(bytes)
 }

@@ -1,7 +1,8 @@
 //! What a monitor reads: a text file for the textfile collector of Prometheus's node exporter.
 //!
 //! The file is rewritten whole every few seconds, so that its age says whether the agent lives. It is made of the
-//! [`Overview`](crate::overview::Overview) and of what the engine's disk holds; nothing waits for it, and one that cannot be written fails nothing.
+//! [`Overview`](crate::overview::Overview) and of what the engine's disk holds; nothing waits for it, and one that cannot
+//! be written fails nothing.
 //! `text` is what it says, `lines` how that is written, `file` how it gets there.
 
 mod file;
