@@ -6,6 +6,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use percent_encoding::percent_decode_str;
+
 use super::engine::without_password;
 use super::reader::Reader;
 
@@ -68,7 +70,11 @@ impl ProxyAddress {
         let rest = text.strip_prefix("http://").ok_or(wrong)?;
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         let (credentials, authority) = match rest.rsplit_once('@') {
-            Some((credentials, authority)) => (Some(decoded(credentials)), authority),
+            Some((credentials, authority)) => {
+                // What is no encoding of a byte stays.
+                let credentials = percent_decode_str(credentials).decode_utf8_lossy();
+                (Some(credentials.into_owned()), authority)
+            }
             None => (None, rest),
         };
         let port = authority.rsplit_once(':').map(|(_, port)| port);
@@ -96,28 +102,6 @@ impl fmt::Debug for ProxySettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.lines()).finish()
     }
-}
-
-/// What `%XX` stands for; what is none of it stays.
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, behind)) = rest.split_first() {
-        let hex = behind
-            .get(..2)
-            .and_then(|hex| std::str::from_utf8(hex).ok());
-        match hex.map(|hex| u8::from_str_radix(hex, 16)) {
-            Some(Ok(byte)) if first == b'%' => {
-                bytes.push(byte);
-                rest = &behind[2..];
-            }
-            _ => {
-                bytes.push(first);
-                rest = behind;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Whether an entry of `NO_PROXY` is about this host: `*`, a name with all below it, an address, or a range of them.
