@@ -5,6 +5,7 @@
 mod agent;
 mod message;
 mod private_engine;
+mod store;
 
 use std::collections::HashMap;
 use std::os::unix::fs::PermissionsExt;
@@ -491,7 +492,10 @@ impl World {
     /// Every record of the audit trail, checked to be JSON lines.
     pub fn trail(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(self.path("state/audit.jsonl")).expect("a trail");
-        text.lines()
+        // What a running agent is at has no end yet.
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        whole
+            .lines()
             .map(|line| serde_json::from_str(line).expect("a JSON line"))
             .collect()
     }

@@ -279,7 +279,7 @@ fn a_pull_that_stalls_is_given_up_within_the_budget(mut world: World) {
     let words = [
         "pull failed",
         "had come",
-        "repeating the deploy begins anew",
+        world.store().repeated_pull,
         "deploy-agent pull dev 2.0.0",
     ];
     untouched(&world, &agent, &old, &answer, 504, &words);

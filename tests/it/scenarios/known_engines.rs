@@ -97,7 +97,8 @@ fn a_log_driver_that_cannot_log_fails_the_start(mut world: World) {
     let answer = world.agent().deploy(&world.image("1.0.0"));
     assert_eq!(answer.status, 500, "{}", answer.body);
     for word in [
-        "start failed: failed to initialize logging driver",
+        "start failed: ",
+        "failed to initialize logging driver",
         "was created but is not running",
     ] {
         assert!(answer.reason().contains(word), "{}", answer.body);

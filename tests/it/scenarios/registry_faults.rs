@@ -156,7 +156,7 @@ fn an_index_without_this_platform_leaves_the_old_container(world: World) {
     let answer = agent.deploy(&world.image("2.0.0"));
     assert_eq!(answer.status, 502, "{}", answer.body);
     assert!(
-        answer.reason().contains("no matching manifest"),
+        answer.reason().contains(world.store().no_platform),
         "{}",
         answer.body
     );

@@ -15,8 +15,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
-use crate::http::{Head, Wire};
 use crate::http::blocking::{self, Blocking};
+use crate::http::{Head, Wire};
 use crate::images::{self, BuiltImage};
 
 /// The bearer token that the token server gives.
@@ -389,11 +389,12 @@ fn serve(shared: &Shared, stream: &TcpStream) -> std::io::Result<()> {
 
 /// The next request. What is none gets the bare 400 of every server of HTTP: the store of containerd tries TLS first, and
 /// goes on without it only when it hears that it speaks to one.
-fn next_request(
-    wire: &mut Wire<Blocking<&TcpStream>>,
-) -> std::io::Result<Option<(Head, Vec<u8>)>> {
+fn next_request(wire: &mut Wire<Blocking<&TcpStream>>) -> std::io::Result<Option<(Head, Vec<u8>)>> {
     let request = blocking::request(wire);
-    if request.as_ref().is_err_and(|error| error.kind() == ErrorKind::InvalidData) {
+    if request
+        .as_ref()
+        .is_err_and(|error| error.kind() == ErrorKind::InvalidData)
+    {
         let refusal = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
         wire.stream().0.write_all(refusal)?;
     }
