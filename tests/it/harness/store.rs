@@ -14,8 +14,8 @@ pub struct Store {
     pub keeps_the_nameless: bool,
     /// What a registry says when it refuses is passed on; otherwise the status alone.
     pub repeats_the_registry: bool,
-    /// What is said of an index that has nothing for this platform.
-    pub no_platform: &'static str,
+    /// What is said of an index that has nothing for this platform, by older and newer engines.
+    pub no_platform: &'static [&'static str],
     /// What repeating a deploy does whose pull ran out of time.
     pub repeated_pull: &'static str,
 }
@@ -25,7 +25,7 @@ const CLASSIC: Store = Store {
     id_is_the_digest: false,
     keeps_the_nameless: true,
     repeats_the_registry: true,
-    no_platform: "no matching manifest",
+    no_platform: &["no matching manifest"],
     repeated_pull: "repeating the deploy begins anew",
 };
 
@@ -34,7 +34,7 @@ const CONTAINERD: Store = Store {
     id_is_the_digest: true,
     keeps_the_nameless: false,
     repeats_the_registry: false,
-    no_platform: "no match for platform in manifest",
+    no_platform: &["no match for platform in manifest", "no matching manifest"],
     repeated_pull: "repeating the deploy goes on from there",
 };
 
