@@ -21,6 +21,7 @@ mod socket_unit;
 mod sockets;
 mod source;
 mod status;
+mod systemd_version;
 mod thaw;
 
 mod verify;

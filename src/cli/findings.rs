@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::container_lock::{LockHolder, lock_holder};
 use super::notes::notes;
+use super::systemd_version;
 use crate::audit::{Occupancy, TrailError, doubts_of, examine};
 use crate::credentials::{HELPER_DEADLINE, Lookup, RegistryCredentials};
 use crate::domain::{Environment, RuntimeEnv, shown_name};
@@ -39,6 +40,7 @@ impl Findings {
 pub(super) async fn inspect(settings: &Settings) -> Findings {
     let mut found = Findings::default();
     let environment = host(settings, &mut found).await;
+    service_manager(&mut found);
     engine(settings, &mut found).await;
     registry(settings, &mut found).await;
     signatures(settings, &mut found).await;
@@ -91,6 +93,14 @@ async fn host(settings: &Settings, found: &mut Findings) -> Option<RuntimeEnv> {
     host.environment
 }
 
+/// What the units need of systemd, where there is one.
+fn service_manager(found: &mut Findings) {
+    if let Some(version) = systemd_version::of_this_host() {
+        println!("systemd: {version}");
+        found.take(systemd_version::new_enough(version));
+    }
+}
+
 async fn engine(settings: &Settings, found: &mut Findings) {
     let engine = Engine::new(
         settings.engine.clone(),
@@ -103,6 +113,13 @@ async fn engine(settings: &Settings, found: &mut Findings) {
             "engine: {}/{}",
             info.platform.os, info.platform.architecture
         );
+        println!("engine is {}", info.about);
+        let policy = settings.runtime.restart_policy;
+        println!(
+            "a restart or upgrade of the engine {}",
+            info.about.after_restart(policy)
+        );
+        found.notes.extend(info.about.notes());
         println!(
             "log of the runtime: {}",
             info.container_log_in_words(&settings.runtime.log)

@@ -14,7 +14,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use dreichor_test_support::database::Database;
-use dreichor_test_support::fake_engine::{Controls, FakeEngine, FaultProxy, Verb, When, WhileAway};
+use dreichor_test_support::fake_engine::{
+    Controls, FakeEngine, Fault, FaultProxy, Kind as How, Verb, When, WhileAway,
+};
 use dreichor_test_support::images::{BuiltImage, ImageSpec};
 use dreichor_test_support::registry::Registry;
 use serde_json::{Value, json};
@@ -57,6 +59,8 @@ pub struct World {
     pub port: u16,
     socket: PathBuf,
     private: Option<PrivateEngine>,
+    /// In front of an engine that is to say something else.
+    reworded: Option<FaultProxy>,
 }
 
 impl World {
@@ -93,6 +97,7 @@ impl World {
             port: free_port(),
             socket,
             private: None,
+            reworded: None,
         };
         world.furnish();
         world
@@ -121,6 +126,16 @@ impl World {
         let host = format!("unix://{}", self.socket.display());
         self.set("DOCKER_HOST", &host);
         self.private = Some(engine);
+    }
+
+    /// Ends the real engine of one's own, in order as an upgrade does or at once, and starts it again.
+    pub fn bring_engine_back(&mut self, in_order: bool) {
+        let engine = self.private.as_mut().expect("an engine of one's own");
+        match in_order {
+            true => engine.end(),
+            false => engine.kill(),
+        }
+        engine.up();
     }
 
     /// Kills the engine, waits, and starts it again.
@@ -411,6 +426,22 @@ impl World {
             self.set("DOCKER_HOST", &format!("unix://{}", socket.display()));
         }
         proxy
+    }
+
+    /// From now on the engine, as everybody sees it, answers such a call in other words: `(true, other)`.
+    pub fn reword(&mut self, verb: Verb, words: &[(&str, &str)]) {
+        let words = words.iter();
+        let words = words.map(|&(is, other)| (is.to_owned(), other.to_owned()));
+        let fault = Fault::after(verb, How::Reworded(words.collect()));
+        if let Some(fake) = &self.fake {
+            return fake.controls().inject(fault);
+        }
+        let socket = self.path("reworded.sock");
+        let proxy = FaultProxy::start(&socket, &self.socket);
+        proxy.controls().inject(fault);
+        self.set("DOCKER_HOST", &format!("unix://{}", socket.display()));
+        self.socket = socket;
+        self.reworded = Some(proxy);
     }
 
     /// The faults and gates of whatever stands on the agent's way to the engine.

@@ -39,6 +39,11 @@ const CONTAINERD: Store = Store {
 };
 
 impl Store {
+    /// Whether it is containerd's.
+    pub fn is_containerds(&self) -> bool {
+        *self == CONTAINERD
+    }
+
     /// The engine's id of an image that a tag names by itself, without an index.
     pub fn id_of<'a>(&self, image: &'a BuiltImage) -> &'a str {
         self.id_below(&image.digest, image)

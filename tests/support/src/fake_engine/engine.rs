@@ -358,6 +358,11 @@ impl FakeEngine {
             .change(|world| world.host_of_engine.init_is_missing = true);
     }
 
+    /// The engine is of this version.
+    pub fn release(&self, release: Release) {
+        self.host().change(|world| world.release = release);
+    }
+
     /// Another engine answers in its place.
     pub fn call_itself(&self, name: &str) {
         self.host()
