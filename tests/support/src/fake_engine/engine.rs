@@ -15,6 +15,7 @@ use super::host::Host;
 use super::images::{Image, with_tag};
 use super::power::{Life, WhileAway};
 use super::refusals::Network;
+use super::release::Release;
 use super::server::Server;
 use super::sightings::Sighting;
 
