@@ -418,29 +418,27 @@ impl World {
     /// Puts a proxy with faults and gates in front of a real engine; the fake one has them itself.
     pub fn proxied(&mut self) -> Option<FaultProxy> {
         let socket = self.path("proxy.sock");
+        let reworded = self.reworded.as_ref();
+        let upstream = reworded.map_or(self.socket.as_path(), FaultProxy::socket);
         let proxy = self
             .fake
             .is_none()
-            .then(|| FaultProxy::start(&socket, &self.socket));
+            .then(|| FaultProxy::start(&socket, upstream));
         if proxy.is_some() {
             self.set("DOCKER_HOST", &format!("unix://{}", socket.display()));
         }
         proxy
     }
 
-    /// From now on the engine, as everybody sees it, answers such a call in other words: `(true, other)`.
+    /// From now on the engine, as the agent sees it, answers such a call in other words: `(true, other)`.
     pub fn reword(&mut self, verb: Verb, words: &[(&str, &str)]) {
         let words = words.iter();
         let words = words.map(|&(is, other)| (is.to_owned(), other.to_owned()));
-        let fault = Fault::after(verb, How::Reworded(words.collect()));
-        if let Some(fake) = &self.fake {
-            return fake.controls().inject(fault);
-        }
         let socket = self.path("reworded.sock");
         let proxy = FaultProxy::start(&socket, &self.socket);
+        let fault = Fault::after(verb, How::Reworded(words.collect()));
         proxy.controls().inject(fault);
         self.set("DOCKER_HOST", &format!("unix://{}", socket.display()));
-        self.socket = socket;
         self.reworded = Some(proxy);
     }
 

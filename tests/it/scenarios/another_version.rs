@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use dreichor_test_support::fake_engine::{Release, Verb};
 
-use super::by_digest::a_tag_removed_between_pull_and_create_changes_nothing;
+use super::failures::a_pull_that_stalls_is_given_up_within_the_budget;
 use super::known_engines::a_log_driver_that_cannot_log_fails_the_start;
 use super::observed::every_act_of_somebody_else_is_one_record;
 use crate::harness::{Kind, World};
@@ -46,8 +46,8 @@ fn an_engine_that_says_another_store_than_it_has_is_found_out(mut world: World) 
         false => ("[\"Backing Filesystem\",\"extfs\"]", told),
     };
     world.reword(Verb::Info, &[other]);
-    let words = failure(a_tag_removed_between_pull_and_create_changes_nothing, world);
-    assert!(words.contains("left == right"), "{words}");
+    let words = failure(a_pull_that_stalls_is_given_up_within_the_budget, world);
+    assert!(words.contains("repeating the deploy"), "{words}");
 }
 
 /// The fake engine in the words of a newer one.

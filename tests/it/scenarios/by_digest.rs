@@ -121,7 +121,7 @@ fn a_tag_moved_between_pull_and_create_changes_nothing(mut world: World) {
     assert_eq!(outcome["image_id"], *store.id_of(&pulled));
 }
 
-pub(super) fn a_tag_removed_between_pull_and_create_changes_nothing(mut world: World) {
+fn a_tag_removed_between_pull_and_create_changes_nothing(mut world: World) {
     let pulled = world.push("2.0.0", &["run"]);
     let answer = deploy_and_meanwhile(&mut world, |world| {
         retag(world, "kept", "2.0.0");
