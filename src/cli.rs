@@ -22,6 +22,7 @@ mod source;
 mod status;
 mod thaw;
 mod trail_path;
+mod trail_start;
 mod verify;
 
 use clap::{Parser, Subcommand};

@@ -115,6 +115,10 @@ impl SharedLast {
         kept.clone()
     }
 
+    pub(super) fn set(&self, last: LastOperations) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = last;
+    }
+
     /// Takes in the end of an operation.
     pub(super) fn take(&self, line: &Line<'_>) {
         let kind = line.kind.as_ref().map(Text::as_str).unwrap_or_default();
