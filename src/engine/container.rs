@@ -158,6 +158,30 @@ pub(super) fn not_understood() -> EngineError {
 }
 
 #[cfg(test)]
+impl Observed {
+    /// One that the restart policy leaves alone.
+    pub(crate) fn sample(status: ContainerStatus) -> Self {
+        Self {
+            id: ContainerId("0".repeat(64)),
+            image: "r:1".to_owned(),
+            digest: None,
+            image_id: ImageId("sha256:0".to_owned()),
+            status,
+            started_at: Some("2026-01-01T00:00:00Z".to_owned()),
+            exit_code: 0,
+            oom_killed: false,
+            restart_count: 0,
+            finished_at: None,
+            returns_by_itself: false,
+            settings: String::new(),
+            health: None,
+            operation: None,
+            revision: None,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -165,21 +189,10 @@ mod tests {
     fn a_loop_of_clean_ends_is_kept_up_and_a_crash_loop_is_not_while_it_waits() {
         let kept_up = |status, exit_code, oom_killed| {
             let observed = Observed {
-                id: ContainerId("0".repeat(64)),
-                image: "r:1".to_owned(),
-                digest: None,
-                image_id: ImageId("sha256:0".to_owned()),
-                status,
-                started_at: Some("2026-01-01T00:00:00Z".to_owned()),
                 exit_code,
                 oom_killed,
                 restart_count: 3,
-                finished_at: None,
-                returns_by_itself: false,
-                settings: String::new(),
-                health: None,
-                operation: None,
-                revision: None,
+                ..Observed::sample(status)
             };
             observed.is_kept_up()
         };

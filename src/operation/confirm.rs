@@ -16,6 +16,9 @@ use crate::settings::{Confirm, RestartPolicy};
 /// Health is also asked for, because its events may be lost.
 const HEALTH_POLL: Duration = Duration::from_secs(1);
 
+/// On a busy host the event of an end comes after an inspect that shows the restart behind it.
+const EVENTS_LATE: Duration = Duration::from_secs(5);
+
 /// SIGINT, SIGQUIT, SIGTERM: what asks a process to end.
 const ENDING: [&str; 3] = ["2", "3", "15"];
 
@@ -69,6 +72,7 @@ pub(super) async fn confirm(
         }
         let last = Instant::now() >= end;
         let observed = look(deps, id).await?;
+        watch.catch_up(&observed, events).await;
         let policy = deps.runtime.restart_policy;
         let healthy = judge(&observed, pulled, &watch, policy)?;
         let good = if observed.may_run() {
@@ -98,6 +102,27 @@ pub(super) async fn confirm(
 }
 
 impl Watch {
+    /// Whether an inspect shows a restart, and no event has told how the end before it was.
+    fn misses_an_end(&self, observed: &Observed) -> bool {
+        observed.status == ContainerStatus::Running
+            && observed.restart_count > self.clean_exits
+            && self.failed_with.is_none()
+    }
+
+    /// Takes the events that an inspect was ahead of, as long as they may be on their way.
+    async fn catch_up(&mut self, observed: &Observed, events: &mut Receiver<ContainerEvent>) {
+        let end = Instant::now() + EVENTS_LATE;
+        while self.misses_an_end(observed) {
+            match timeout_at(end, events.recv()).await {
+                Ok(Ok(event)) if event.container == observed.id.as_str() => {
+                    self.take(event.action);
+                }
+                Ok(Ok(_)) | Ok(Err(RecvError::Lagged(_))) => {}
+                Ok(Err(RecvError::Closed)) | Err(_) => return,
+            }
+        }
+    }
+
     fn take(&mut self, action: EventAction) -> Next {
         match action {
             EventAction::Died { exit_code: Some(0) } => {

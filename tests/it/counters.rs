@@ -8,7 +8,7 @@ use deploy_agent::runtime::view;
 use dreichor_test_support::fake_engine::{Controls, FaultProxy, Verb};
 
 use super::access_support::access_settings;
-use crate::harness::{Agent, Kind, World, real_socket, until};
+use crate::harness::{Agent, Kind, World, until};
 
 /// Longer than an event takes to cause a look.
 const SETTLED: Duration = Duration::from_millis(500);
@@ -27,11 +27,7 @@ impl Counted {
         // The periodic look must not come between.
         world.set("STATUS_MAX_AGE_SECONDS", "3600");
         world.set("START_CONFIRMATION_SECONDS", "0");
-        let socket = world.path("proxy.sock");
-        let proxy = (kind == Kind::Real).then(|| {
-            world.set("DOCKER_HOST", &format!("unix://{}", socket.display()));
-            FaultProxy::start(&socket, real_socket())
-        });
+        let proxy = world.proxied();
         for tag in ["1.0.0", "1.0.1"] {
             world.push(tag, &["run"]);
         }
@@ -48,10 +44,7 @@ impl Counted {
     }
 
     fn controls(&self) -> &Controls {
-        match (&self.proxy, &self.world.fake) {
-            (Some(proxy), _) => proxy.controls(),
-            (None, fake) => fake.as_ref().expect("a fake engine").controls(),
-        }
+        self.world.controls(&self.proxy)
     }
 
     fn verbs(&self) -> Vec<Verb> {

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use dreichor_test_support::fake_engine::{Controls, FaultProxy, Gate, Verb};
+use dreichor_test_support::fake_engine::{Gate, Verb};
 use dreichor_test_support::images::ImageSpec;
 use serde_json::json;
 
-use crate::harness::{Answer, Kind, World, real_socket};
+use crate::harness::{Answer, World};
 
 on_both_engines!(
     what_an_image_claims_of_its_origin_is_in_the_record_of_its_deploy,
@@ -53,19 +53,12 @@ const ARRIVAL: Duration = Duration::from_secs(20);
 
 /// Deploys 2.0.0 over a running 1.0.0, and does something on the host when all is verified and nothing is touched yet.
 fn deploy_and_meanwhile(world: &mut World, meanwhile: impl FnOnce(&World)) -> Answer {
-    let socket = world.path("proxy.sock");
-    let proxy = (world.kind == Kind::Real).then(|| FaultProxy::start(&socket, real_socket()));
-    if proxy.is_some() {
-        world.set("DOCKER_HOST", &format!("unix://{}", socket.display()));
-    }
+    let proxy = world.proxied();
     let world = &*world;
     world.push("1.0.0", &["run"]);
     let agent = world.agent();
     assert_eq!(agent.deploy(&world.image("1.0.0")).status, 200);
-    let controls: &Controls = match (&proxy, &world.fake) {
-        (Some(proxy), _) => proxy.controls(),
-        (None, fake) => fake.as_ref().expect("the fake engine").controls(),
-    };
+    let controls = world.controls(&proxy);
     // After the last check; a busy engine has the longest time of all there.
     let gate: Gate = controls.gate(Verb::ContainerStop);
     let image = world.image("2.0.0");

@@ -137,7 +137,7 @@ fn a_restart_by_hand_is_an_outage_of_its_own(mut world: World) {
     let agent = quick(&mut world);
     assert_eq!(agent.deploy(&world.image("1.0.0")).status, 200);
     let id = world.id();
-    world.act(&id, "stop?t=0");
+    world.act(&id, "stop?t=10");
     until("it is recorded", SOON, || {
         world.events("runtime_observed").len() == 2
     });

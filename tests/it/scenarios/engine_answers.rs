@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use dreichor_test_support::fake_engine::{Controls, ErrorBody, Fault, FaultProxy, Kind, Verb};
+use dreichor_test_support::fake_engine::{ErrorBody, Fault, Kind, Verb};
 use serde_json::json;
 
-use crate::harness::{self, Answer, World, real_socket};
+use crate::harness::{self, Answer, World};
 
 on_both_engines!(
     an_engine_that_hangs_up_on_a_question_is_unreachable,
@@ -23,26 +23,10 @@ const QUESTIONS: [Verb; 4] = [
 /// Whether a reason says that the engine may have done something.
 const DOUBT: &str = "took effect";
 
-/// Puts the test between the agent and its engine.
-fn proxied(world: &mut World) -> Option<FaultProxy> {
-    let socket = world.path("proxy.sock");
-    (world.kind == harness::Kind::Real).then(|| {
-        world.set("DOCKER_HOST", &format!("unix://{}", socket.display()));
-        FaultProxy::start(&socket, real_socket())
-    })
-}
-
-fn controls<'a>(world: &'a World, proxy: &'a Option<FaultProxy>) -> &'a Controls {
-    match (proxy, &world.fake) {
-        (Some(proxy), _) => proxy.controls(),
-        (None, fake) => fake.as_ref().expect("the fake engine").controls(),
-    }
-}
-
 fn an_engine_that_hangs_up_on_a_question_is_unreachable(mut world: World) {
     world.push("1.0.0", &["run"]);
-    let proxy = proxied(&mut world);
-    let controls = controls(&world, &proxy);
+    let proxy = world.proxied();
+    let controls = world.controls(&proxy);
     let agent = world.agent();
     let hangs_up_on = |verb: Verb, asked: &dyn Fn() -> Answer| {
         controls.inject(Fault::before(verb, Kind::Cut));
@@ -70,8 +54,8 @@ fn an_engine_that_hangs_up_on_a_question_is_unreachable(mut world: World) {
 
 fn a_question_without_an_answer_has_had_no_effect(mut world: World) {
     world.push("1.0.0", &["run"]);
-    let proxy = proxied(&mut world);
-    let controls = controls(&world, &proxy);
+    let proxy = world.proxied();
+    let controls = world.controls(&proxy);
     let agent = world.agent();
     assert_eq!(agent.deploy(&world.image("1.0.0")).status, 200);
     let old = world.identity();

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use dreichor_test_support::fake_engine::{Controls, Fault, FaultProxy, Kind as Fails, Verb, When};
+use dreichor_test_support::fake_engine::{Fault, Kind as Fails, Verb, When};
 use dreichor_test_support::images::ImageSpec;
 
 use crate::faults::agent as quiet_agent;
-use crate::harness::{self, Kind, World, contract_headers, real_socket, request_bytes, until};
+use crate::harness::{self, Kind, World, contract_headers, request_bytes, until};
 
 on_both_engines!(a_tag_whose_start_was_answered_too_late_cannot_be_moved);
 
@@ -33,15 +33,8 @@ fn is_refused_once_moved(world: &World, agent: &harness::Agent, tag: &str) {
 
 fn a_tag_whose_start_was_answered_too_late_cannot_be_moved(mut world: World) {
     quick(&mut world);
-    let socket = world.path("proxy.sock");
-    let proxy = (world.kind == Kind::Real).then(|| FaultProxy::start(&socket, real_socket()));
-    if proxy.is_some() {
-        world.set("DOCKER_HOST", &format!("unix://{}", socket.display()));
-    }
-    let controls: &Controls = match (&proxy, &world.fake) {
-        (Some(proxy), _) => proxy.controls(),
-        (None, fake) => fake.as_ref().expect("the fake engine").controls(),
-    };
+    let proxy = world.proxied();
+    let controls = world.controls(&proxy);
     let agent = world.agent();
     controls.inject(Fault::after(Verb::ContainerStart, Fails::Cut));
     let gate = controls.gate(Verb::ContainerStart);

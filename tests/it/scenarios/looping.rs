@@ -4,12 +4,14 @@
 use std::time::{Duration, Instant};
 
 use dreichor_test_support::database::Database;
+use dreichor_test_support::fake_engine::{Fault, Kind as Fails, Verb};
 use serde_json::{Value, json};
 
 use crate::harness::{Agent, Kind, Runtime, World, until};
 
 on_both_engines!(
     after_every_deploys_200_the_status_shows_it_running,
+    events_that_come_late_fail_no_deploy,
     the_status_stays_true_and_its_start_moves_on_with_each_start,
     a_loop_that_loses_its_database_is_not_running_while_it_waits,
     a_deploy_replaces_the_loop_while_it_waits,
@@ -26,6 +28,9 @@ const ASK_EVERY: Duration = Duration::from_millis(100);
 const SOON: Duration = Duration::from_secs(20);
 /// What an event needs at most from the engine to the status on a busy machine.
 const EVENT_DELAY: Duration = Duration::from_millis(500);
+
+/// Later than that an event is rare even on a very busy machine.
+const LATE: Duration = Duration::from_millis(1500);
 
 fn deployed(world: &mut World) -> Agent {
     world.runtime = Runtime::Loops;
@@ -75,6 +80,27 @@ fn after_every_deploys_200_the_status_shows_it_running(mut world: World) {
     }
     let moves_on = starts.windows(2).all(|pair| pair[0] < pair[1]);
     assert!(moves_on, "{starts:?}");
+}
+
+/// As on a busy host: an inspect is ahead of what the events tell.
+fn events_that_come_late_fail_no_deploy(mut world: World) {
+    world.runtime = Runtime::Loops;
+    world.set("START_CONFIRMATION_SECONDS", "2");
+    world.push_runtime("1.0.0");
+    let proxy = world.proxied();
+    let late = Fault::after(Verb::Events, Fails::Late(LATE));
+    world.controls(&proxy).inject(late);
+    let agent = world.agent();
+    assert_running(&world, &agent, "1.0.0");
+    assert!(world.shown()["RestartCount"].as_u64() >= Some(1));
+    world.push("1.0.1", &["crash-after", "300"]);
+    let answer = agent.deploy(&world.image("1.0.1"));
+    assert_eq!(answer.status, 500, "{}", answer.body);
+    assert!(
+        answer.body.contains("exited with code 3"),
+        "{}",
+        answer.body
+    );
 }
 
 /// The status of this moment must be running; its start is noted if it is another than the last.

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use dreichor_test_support::fake_engine::{Fault, FaultProxy, Kind as Fails, Verb};
+use dreichor_test_support::fake_engine::{Fault, Kind as Fails, Verb};
 use serde_json::{Value, json};
 
-use crate::harness::{Agent, Kind, World, real_socket, until};
+use crate::harness::{Agent, Kind, World, until};
 
 on_both_engines!(
     every_act_of_somebody_else_is_one_record,
@@ -172,11 +172,7 @@ fn a_restart_loop_is_one_record_with_a_count_and_a_span(mut world: World) {
 }
 
 fn what_no_event_tells_the_inspects_find(mut world: World) {
-    let socket = world.path("proxy.sock");
-    let proxy = (world.kind == Kind::Real).then(|| FaultProxy::start(&socket, real_socket()));
-    if proxy.is_some() {
-        world.set("DOCKER_HOST", &format!("unix://{}", socket.display()));
-    }
+    let proxy = world.proxied();
     let deaf = Fault::before(
         Verb::Events,
         Fails::Status(
@@ -184,14 +180,7 @@ fn what_no_event_tells_the_inspects_find(mut world: World) {
             dreichor_test_support::fake_engine::ErrorBody::Plain("no events today".to_owned()),
         ),
     );
-    match (&proxy, &world.fake) {
-        (Some(proxy), _) => proxy.controls().inject(deaf),
-        (None, fake) => fake
-            .as_ref()
-            .expect("the fake engine")
-            .controls()
-            .inject(deaf),
-    }
+    world.controls(&proxy).inject(deaf);
     let agent = quick(&mut world, "no");
     let id = deployed(&world, &agent, "1.0.0");
     let mut expected = vec!["absent unknown"];

@@ -99,6 +99,11 @@ impl Host {
         self.up();
     }
 
+    /// What Docker calls its container.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     pub fn registry(&self) -> &HostRegistry {
         self.registry.as_ref().expect("a booted host has one")
     }

@@ -3,6 +3,7 @@
 
 mod agents;
 mod bare_host;
+mod by_hand;
 mod checkout;
 mod environments;
 mod host;

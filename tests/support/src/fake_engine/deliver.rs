@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
 
 use super::controls::Controls;
 use super::fault::{ErrorBody, Kind};
@@ -71,6 +72,7 @@ pub(crate) async fn spoilt<W: AsyncWrite + Unpin>(
             return Ok(Some(*code));
         }
         Kind::Drip(pause) => drip(out, answer, *pause).await?,
+        Kind::Late(by) => truly(out, late(answer, *by), controls).await?,
         Kind::SplitCrlf => split_crlf(out, answer).await?,
         Kind::ThenRefuse => {
             // Before the answer: a client that has it may connect again at once.
@@ -246,6 +248,32 @@ fn as_stream(body: Body) -> mpsc::Receiver<Vec<u8>> {
         Body::Empty => {}
     }
     pieces
+}
+
+/// Every piece as long after its time; their order and the pauses between them stay.
+fn late(answer: Answer, by: Duration) -> Answer {
+    let mut pieces = as_stream(answer.body);
+    let (stamped_in, mut stamped) = mpsc::unbounded_channel();
+    let (late_in, late) = mpsc::channel(1);
+    tokio::spawn(async move {
+        while let Some(piece) = pieces.recv().await {
+            if stamped_in.send((Instant::now() + by, piece)).is_err() {
+                return;
+            }
+        }
+    });
+    tokio::spawn(async move {
+        while let Some((due, piece)) = stamped.recv().await {
+            sleep_until(due).await;
+            if late_in.send(piece).await.is_err() {
+                return;
+            }
+        }
+    });
+    Answer {
+        body: Body::Stream(late),
+        ..answer
+    }
 }
 
 async fn rewritten(answer: Answer, rewrite: fn(Value) -> Value) -> Answer {

@@ -33,6 +33,8 @@ pub enum Kind {
     Drip(Duration),
     /// The true status with an empty JSON object (or a list of one). The effect is done.
     MissingFields,
+    /// Each piece of a stream so much later, as on a busy host. The effect is done.
+    Late(Duration),
     /// A container's status that no client knows. The effect is done.
     UnknownStatus,
     /// Each line of a stream arrives apart from its CRLF. The effect is done.
@@ -103,6 +105,7 @@ impl Fault {
             Kind::CutMidBody
             | Kind::Stall
             | Kind::Drip(_)
+            | Kind::Late(_)
             | Kind::MissingFields
             | Kind::UnknownStatus
             | Kind::SplitCrlf

@@ -14,10 +14,15 @@ use super::restarts::RestartLoop;
 use crate::audit::{Cause, Observation, RuntimeObserved, timestamp};
 use crate::engine::{ContainerEvent, ContainerId, ContainerStatus, EventAction, Observed};
 
+#[cfg(test)]
+mod tests;
+
 /// The events of one act come within this of each other: a restart's stop and start, a forced removal's end and removal.
 const PAUSE: Duration = Duration::from_secs(2);
-/// A flow of events without such a pause is put into acts all the same.
-const LONGEST_FLOW: Duration = Duration::from_secs(30);
+/// Behind an end by somebody's signal, and behind a stop: the start that makes a restart of it comes late on a busy host.
+const RESTART_PAUSE: Duration = Duration::from_secs(8);
+/// A flow of events without such a pause is put into acts all the same. Long enough for a person who tries things.
+const LONGEST_FLOW: Duration = Duration::from_secs(120);
 /// A signal that has not ended the process by then has not ended it: a stop waits this long at most, as a rule.
 const GRACE: Duration = Duration::from_secs(90);
 
@@ -39,6 +44,8 @@ pub(super) struct Observer {
     events: Vec<ContainerEvent>,
     /// When the first and the last sign of a change came that is not put into acts yet.
     flow: Option<(Instant, Instant)>,
+    /// An inspect was ahead of the events of this flow once, and they were given time.
+    waited: bool,
     /// Until when a signal may still end its process.
     grace: Option<Instant>,
     restarts: Option<RestartLoop>,
@@ -54,6 +61,7 @@ impl Observer {
             had: false,
             events: Vec::new(),
             flow: None,
+            waited: false,
             grace: None,
             restarts: None,
             own,
@@ -114,7 +122,7 @@ impl Observer {
         }
         let flow = self
             .flow
-            .map(|(first, last)| (last + PAUSE).min(first + LONGEST_FLOW));
+            .map(|(first, last)| (last + self.pause()).min(first + LONGEST_FLOW));
         let restarts = self.restarts.as_ref().map(RestartLoop::due);
         [flow, self.grace, restarts].into_iter().flatten().min()
     }
@@ -141,8 +149,9 @@ impl Observer {
         let young = self
             .flow
             .is_some_and(|(first, _)| now < first + LONGEST_FLOW);
-        if removing && young {
+        if young && (removing || self.is_ahead(observed, &whereabouts)) {
             self.flow = self.flow.map(|(first, _)| (first, now));
+            self.waited |= !removing;
             return Vec::new();
         }
         let mut records = self.put(Some(observed), whereabouts, now);
@@ -181,6 +190,42 @@ impl Observer {
         };
         self.had |= observed.flatten().is_some();
         self.own.store(false, Ordering::Release);
+    }
+
+    /// How long no event is to come before the last act counts as whole.
+    fn pause(&self) -> Duration {
+        let mut told = self
+            .events
+            .iter()
+            .rev()
+            .filter(|event| event.action != EventAction::OutOfMemory);
+        let open = match told.next().map(|event| &event.action) {
+            Some(EventAction::Stopped) => true,
+            Some(EventAction::Died { .. }) => told
+                .next()
+                .is_some_and(|before| matches!(before.action, EventAction::Signalled { .. })),
+            _ => false,
+        };
+        if open { RESTART_PAUSE } else { PAUSE }
+    }
+
+    /// Whether an inspect shows what no event has told, and events may still be on their way.
+    fn is_ahead(&self, observed: Option<&Observed>, whereabouts: &Whereabouts) -> bool {
+        let Known::Seen(known) = &self.known else {
+            return false;
+        };
+        if self.waited || self.events.is_empty() {
+            return false;
+        }
+        let (found, _) = changes(&Evidence {
+            ours: &self.ours,
+            known: known.as_deref(),
+            had: self.had,
+            events: &self.events,
+            seen: Some(observed),
+            whereabouts: whereabouts.clone(),
+        });
+        found.iter().any(|change| change.by == Cause::Unknown)
     }
 
     fn is_own(&self) -> bool {
@@ -224,7 +269,7 @@ impl Observer {
         }
         let known = known.clone();
         self.events.drain(..self.events.len() - held);
-        self.flow = None;
+        (self.flow, self.waited) = (None, false);
         self.grace = match held {
             0 => None,
             _ => Some(self.grace.unwrap_or(now + GRACE)),
