@@ -44,6 +44,7 @@
 
 mod anchors;
 mod bounds;
+mod by_name;
 mod crash;
 mod directory;
 mod edits;
