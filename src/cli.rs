@@ -4,6 +4,7 @@ mod acknowledge;
 mod apart;
 mod check;
 mod container_lock;
+mod environment_files;
 mod findings;
 mod freeze;
 mod hash_secret;
@@ -21,7 +22,6 @@ mod sockets;
 mod source;
 mod status;
 mod thaw;
-mod trail_path;
 mod trail_start;
 mod verify;
 

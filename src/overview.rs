@@ -128,10 +128,10 @@ impl Overview {
         let pulling = deps.pulling.borrow().clone();
         let activity = deps.activity.borrow().to_string();
         let mut runtime = runtime(deps.runtime.container_name.as_str(), seen.as_ref());
-        if runtime.running == Some(false) && runtime.down_since.is_none() {
-            // Nothing is there: an operation has left it so, if one has.
-            let ended = last.any.as_ref().map(|last| last.ended_at.clone());
-            runtime.down_since = ended;
+        if runtime.running == Some(false) {
+            // Over as many operations as have left it down; of an older file of the trail only the engine knows.
+            let down = last.down().map(|down| down.since.clone());
+            runtime.down_since = down.or(runtime.down_since);
         }
         Self {
             environment: deps.environment.to_string(),

@@ -21,13 +21,13 @@ pub enum TrailError {
         wanted: u32,
     },
     /// Somebody else owns it.
-    #[error("{} belongs to user {owner}, and the agent runs as user {agent}", .path.display())]
+    #[error("{} belongs to user {owner}, and this process runs as user {agent}", .path.display())]
     WrongOwner {
         /// The file or directory.
         path: PathBuf,
         /// User id of the owner.
         owner: u32,
-        /// User id of the agent.
+        /// User id of this process.
         agent: u32,
     },
     /// It is a directory, a link or a device where a regular file should be.

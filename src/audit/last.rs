@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use serde::{Deserialize, Serialize};
 
+use super::outages::{Down, Outages};
 use super::record::{Line, Text, owned};
 
 /// The operations that act on the runtime container: the others never hide how the last of these ended.
@@ -103,6 +104,15 @@ pub struct LastOperations {
     pub any: Option<LastOperation>,
     /// The deploy that succeeded last.
     pub succeeded_deploy: Option<LastOperation>,
+    outages: Outages,
+}
+
+impl LastOperations {
+    /// The time without a running runtime that is not over, as far as the newest file of the trail tells.
+    #[must_use]
+    pub fn down(&self) -> Option<&Down> {
+        self.outages.now()
+    }
 }
 
 /// The same, shared with whoever asks.
@@ -117,6 +127,12 @@ impl SharedLast {
 
     pub(super) fn set(&self, last: LastOperations) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = last;
+    }
+
+    /// Follows the runtime by one more record.
+    pub(super) fn follow(&self, line: &Line<'_>) {
+        let mut kept = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        kept.outages.take(line);
     }
 
     /// Takes in the end of an operation.

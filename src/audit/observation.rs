@@ -173,14 +173,14 @@ impl Cause {
 /// The line of the log.
 impl fmt::Display for RuntimeObserved {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let id = self.container_id.as_deref().unwrap_or_default();
-        let id = id.get(..12).unwrap_or(id);
-        let (observed, by) = (self.observed.as_str().replace('_', " "), self.by.as_str());
-        write!(
-            f,
-            "runtime container {id}: {observed}, by {}",
-            by.replace('_', " ")
-        )?;
+        f.write_str("runtime container")?;
+        if let Some(id) = &self.container_id {
+            write!(f, " {}", id.get(..12).unwrap_or(id))?;
+        }
+        write!(f, ": {}", self.observed.as_str().replace('_', " "))?;
+        if self.by != Cause::Unknown {
+            write!(f, ", by {}", self.by.as_str().replace('_', " "))?;
+        }
         if let Some(count) = self.count {
             write!(f, ", {count} times")?;
         }

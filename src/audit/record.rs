@@ -155,6 +155,8 @@ pub(crate) struct Line<'a> {
     #[serde(borrow, default)]
     pub(crate) request: Option<Text<'a>>,
     #[serde(default)]
+    pub(crate) user: Option<u32>,
+    #[serde(default)]
     pub(crate) http: Option<u16>,
     #[serde(default)]
     pub(crate) duration_ms: Option<u64>,

@@ -99,6 +99,7 @@ impl State {
     /// Goes on by one record, which is `now`.
     pub(super) fn apply(&mut self, line: &Line<'_>, now: Anchor) {
         self.newest = now;
+        self.last.follow(line);
         match line.event.as_ref() {
             "operation_started" => self.begin(line),
             "step_started" => {

@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
+use super::environment_files::settings_file;
 use super::source::SettingsSource;
 use crate::audit::{Acknowledgement, Occupancy, doubts_of, examine};
+use crate::domain::Environment;
 use crate::exit::Exit;
 
 /// A running agent has recorded it by then, unless it cannot write.
@@ -20,6 +22,9 @@ const POLL: Duration = Duration::from_millis(50);
 /// What `acknowledge` records.
 #[derive(Debug, Args)]
 pub(super) struct AcknowledgeArguments {
+    /// dev or prod, whose settings are where the installer puts them
+    #[arg(value_name = "ENVIRONMENT", conflicts_with = "env_file")]
+    environment: Option<Environment>,
     #[command(flatten)]
     source: SettingsSource,
     /// Why deploys may go on; it is recorded with the user who says it
@@ -29,7 +34,13 @@ pub(super) struct AcknowledgeArguments {
 
 /// Shows what is doubted, and acknowledges that and nothing that comes later.
 pub(super) fn run(arguments: &AcknowledgeArguments) -> Exit {
-    let settings = match arguments.source.settings_or_exit() {
+    let source = match arguments.environment {
+        Some(environment) => &SettingsSource {
+            env_file: Some(settings_file(environment)),
+        },
+        None => &arguments.source,
+    };
+    let settings = match source.settings_or_exit() {
         Ok(settings) => settings,
         Err(exit) => return exit,
     };

@@ -227,14 +227,14 @@ fn ledger(settings: &Settings, found: &mut Findings) {
         // That it cannot be read is told where the directory is looked at.
         Err(_) => {}
         Ok(None) if prod => found.notes.push(format!(
-            "STATE_DIRECTORY {}: there is no audit trail yet; deploys wait for `deploy-agent acknowledge` once the agent has started",
+            "STATE_DIRECTORY {}: there is no audit trail yet; deploys wait for `deploy-agent acknowledge prod --reason TEXT` once the agent has started",
             path.display()
         )),
         Ok(None) => {}
         Ok(Some(doubts)) => {
             let said = doubts.iter().map(|doubt| format!("STATE_DIRECTORY {}: {doubt}", path.display()));
             match prod {
-                true => found.problems.extend(said.map(|said| format!("{said}; deploys are refused until `deploy-agent acknowledge`"))),
+                true => found.problems.extend(said.map(|said| format!("{said}; deploys are refused until `deploy-agent acknowledge prod --reason TEXT`"))),
                 false => found.notes.extend(said),
             }
         }

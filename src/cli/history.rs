@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::environment_files::trail_path;
 use super::output;
-use super::trail_path::trail_path;
 use crate::exit::Exit;
 use crate::history::{HistoryOptions, Since};
 

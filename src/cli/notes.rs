@@ -1,4 +1,5 @@
-//! What `check` tells besides what a deploy would need: whether deploys are held, and whether the metrics can be written.
+//! What `check` tells besides what a deploy would need: whether deploys are held, whether the metrics can be written, and
+//! whether others may read what is secret.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -12,7 +13,18 @@ use crate::settings::Settings;
 pub(super) fn notes(settings: &Settings) -> Vec<String> {
     let frozen = frozen(&settings.state_directory);
     let metrics = settings.metrics_file.as_deref().and_then(unwritable);
-    frozen.into_iter().chain(metrics).collect()
+    let readable = readable(&settings.runtime.env_file);
+    frozen.into_iter().chain(metrics).chain(readable).collect()
+}
+
+/// It holds the database's password.
+fn readable(runtime_env: &Path) -> Option<String> {
+    const BY_OTHERS: u32 = 0o044;
+    let mode = std::fs::metadata(runtime_env).ok()?.mode() & 0o7777;
+    let path = runtime_env.display();
+    (mode & BY_OTHERS != 0).then(|| {
+        format!("RUNTIME_ENV_FILE {path} has mode {mode:04o}, so that others may read what is secret in it: chmod go-r {path}")
+    })
 }
 
 /// Only to the directory's own user: the files in it are nobody else's to judge.

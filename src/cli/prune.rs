@@ -28,7 +28,7 @@ pub(super) fn run(arguments: &PruneArguments) -> Exit {
     });
     match reply {
         Ok(Reply::Images { images }) => {
-            list(&images);
+            list(&images, arguments.keep);
             Exit::Ok
         }
         Ok(reply) => concluded(reply),
@@ -36,7 +36,7 @@ pub(super) fn run(arguments: &PruneArguments) -> Exit {
     }
 }
 
-fn list(images: &[ImageRow]) {
+fn list(images: &[ImageRow], keep: usize) {
     for image in images {
         let last = match &image.last_ran_at {
             Some(at) => format!("last ran {at}"),
@@ -46,7 +46,9 @@ fn list(images: &[ImageRow]) {
         println!("{}  {megabytes} MB  {last}", harmless(name));
     }
     match images.len() {
-        0 => println!("nothing to remove"),
+        0 => println!(
+            "nothing to remove: the {keep} that ran last, what a container uses and what has not run yet are kept"
+        ),
         count => println!("{count} to remove; --yes removes them"),
     }
 }

@@ -56,7 +56,11 @@ fn rows(overview: &Overview) -> Vec<(&'static str, String)> {
     let mut optional = |what, value: Option<String>| rows.extend(value.map(|value| (what, value)));
     optional("image", runtime.image.clone());
     optional("revision", runtime.revision.clone());
-    optional("since", runtime.started_at.clone());
+    let started = match runtime.running {
+        Some(true) => "since",
+        Some(false) | None => "last start",
+    };
+    optional(started, runtime.started_at.clone());
     optional(
         "restarts",
         runtime
@@ -98,6 +102,9 @@ fn runs(overview: &Overview) -> String {
     match (runtime.running, &runtime.down_since) {
         (Some(true), _) => format!("{name} is running"),
         (Some(false), Some(since)) => format!("{name} is not running since {since}{code}"),
+        (Some(false), None) if runtime.image.is_none() => {
+            format!("{name} is not there")
+        }
         (Some(false), None) => format!("{name} is not running{code}"),
         (None, _) => format!("whether {name} is running is unknown"),
     }

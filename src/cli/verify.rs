@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::environment_files::trail_path;
 use super::output;
-use super::trail_path::trail_path;
 use crate::audit::{Anchor, NotedAnchor, Verdict, VerifyOptions, anchors_in};
 use crate::exit::Exit;
 

@@ -6,7 +6,6 @@
 mod detail;
 mod lines;
 mod operation;
-mod outages;
 mod summary;
 mod table;
 
@@ -20,9 +19,9 @@ use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{Date, OffsetDateTime};
 
+use crate::audit::Down;
 use lines::Lines;
 use operation::{Collector, Entry};
-use outages::Down;
 use serde_json::json;
 use summary::Summary;
 use table::Table;

@@ -3,8 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::lines::rename;
-use super::outages::{Effect, Outages, in_words};
-use crate::audit::{Line, Text, owned};
+use crate::audit::{Effect, Line, Outages, Text, in_words, owned};
 
 /// One row: an operation, an observation of the runtime, or a rejected request.
 #[derive(Debug, Clone, Default)]
@@ -40,6 +39,8 @@ pub(super) struct Entry {
 
 /// The kind of a row of an observation.
 const OBSERVED: &str = "observed";
+/// The kind of a row of an acknowledgement.
+const LEDGER: &str = "ledger";
 
 impl Entry {
     pub(super) fn is_rejection(&self) -> bool {
@@ -50,7 +51,15 @@ impl Entry {
         self.kind == OBSERVED
     }
 
+    /// Whether an operator said something of the ledger.
+    pub(super) fn is_acknowledgement(&self) -> bool {
+        self.kind == LEDGER
+    }
+
     pub(super) fn did_not_succeed(&self) -> bool {
+        if self.is_acknowledgement() {
+            return false;
+        }
         if self.is_observation() {
             return self.down;
         }
@@ -178,6 +187,7 @@ impl Collector {
             }
             "operation_ended" | "operation_interrupted" => Some(self.end(&record, line, effect)),
             "runtime_observed" => self.observation(&record, line, effect),
+            "ledger_acknowledged" => Some(self.acknowledgement(&record, line)),
             "rejected" | "rejections_suppressed" => Some(self.rejection(&record, line)),
             _ => None,
         }
@@ -247,6 +257,20 @@ impl Collector {
         entry.means(effect);
         entry.outages = entry.outages.max(count);
         Some(entry)
+    }
+
+    fn acknowledgement(&self, record: &Line<'_>, line: &[u8]) -> Entry {
+        let mut entry = Entry::begun(record);
+        entry.kind = LEDGER.to_owned();
+        entry.outcome = "acknowledged".to_owned();
+        entry.by = record.user.map(|user| format!("uid {user}"));
+        entry.reason = owned(record.reason.as_ref());
+        entry.json = self.detail(record, line).map(|mut all| {
+            all.insert("kind".to_owned(), json!(LEDGER));
+            all.insert("outcome".to_owned(), json!("acknowledged"));
+            Value::Object(all)
+        });
+        entry
     }
 
     fn rejection(&self, record: &Line<'_>, line: &[u8]) -> Entry {

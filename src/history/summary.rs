@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use super::operation::Entry;
-use super::outages::Down;
 use super::table::{harmless, in_words};
+use crate::audit::Down;
 
 /// So many of the newest deploys are drawn.
 const DRAWN: usize = 40;
@@ -40,6 +40,9 @@ impl Summary {
     pub(super) fn add(&mut self, entry: &Entry) {
         if entry.is_rejection() {
             self.rejections += 1;
+            return;
+        }
+        if entry.is_acknowledgement() {
             return;
         }
         self.outages += entry.outages;

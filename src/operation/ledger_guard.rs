@@ -90,7 +90,7 @@ impl LedgerGuard {
         let doubts: Vec<String> = doubts.iter().map(ToString::to_string).collect();
         Err(StepError::LedgerDoubted(format!(
             "the ledger of immutable tags is not to be believed: {}; to go on, an operator of the host runs \
-             `deploy-agent acknowledge`",
+             `deploy-agent acknowledge prod --reason TEXT`",
             doubts.join("; ")
         )))
     }
@@ -209,8 +209,12 @@ impl LedgerGuard {
 
     fn consequence(&self) -> &'static str {
         match self.0.environment {
-            Environment::Prod => "deploys are refused until `deploy-agent acknowledge`",
-            Environment::Dev => "deploys go on",
+            Environment::Prod => {
+                "deploys are refused until `deploy-agent acknowledge prod --reason TEXT`"
+            }
+            Environment::Dev => {
+                "deploys go on, `deploy-agent acknowledge dev --reason TEXT` ends this"
+            }
         }
     }
 }

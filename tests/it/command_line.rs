@@ -103,6 +103,34 @@ fn a_secret_is_hashed_from_standard_input() {
 }
 
 #[test]
+fn at_a_terminal_a_secret_is_asked_for_and_not_shown() {
+    use std::io::Write;
+    let program = env!("CARGO_BIN_EXE_deploy-agent");
+    // A terminal of its own for the program; what comes on it is what a person would see.
+    let mut child = Command::new("script")
+        .args(["--quiet", "--return", "--command"])
+        .arg(format!("{program} hash-secret"))
+        .arg("/dev/null")
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("script runs");
+    let mut seen = child.stdout.take().expect("a pipe");
+    let mut asked = [0; 19];
+    std::io::Read::read_exact(&mut seen, &mut asked).expect("it asks");
+    assert_eq!(&asked, b"the token's secret ");
+    // Only now: what was typed before would be shown by the terminal itself.
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let mut stdin = child.stdin.take().expect("a pipe");
+    stdin.write_all(b"test\n").expect("written");
+    let mut rest = String::new();
+    std::io::Read::read_to_string(&mut seen, &mut rest).expect("it ends");
+    assert!(child.wait().expect("it ends").success());
+    assert!(rest.contains("9f86d081884c7d65"), "{rest}");
+    assert!(!rest.contains("test"), "{rest}");
+}
+
+#[test]
 fn the_trail_of_a_deploy_is_shown_and_checked() {
     let world = World::new(Kind::Fake);
     world.push("1.0.0", &["run"]);
@@ -154,6 +182,19 @@ fn check_names_directories_that_are_not_there_and_a_database_that_is_not_named()
         "DATABASE_URL is missing or empty",
     ] {
         assert!(problems.contains(part), "{part}: {problems}");
+    }
+}
+
+#[test]
+fn check_tells_that_others_may_read_the_runtimes_environment() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = World::new(Kind::Fake);
+    let file = world.path("runtime.env");
+    for (mode, told) in [(0o644, true), (0o600, false)] {
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).expect("set");
+        let (_, said, problems) = checked(&world);
+        let all = said + &problems;
+        assert_eq!(all.contains("others may read"), told, "{mode:o}: {all}");
     }
 }
 

@@ -108,6 +108,7 @@ fn every_file_of_the_host_is_checked_by_some_test() {
         "install",
         "moving.md",
         "network.conf",
+        "package/README.Debian",
         "package/build",
         "package/changelog",
         "package/commands.rs",
@@ -121,6 +122,7 @@ fn every_file_of_the_host_is_checked_by_some_test() {
         "prometheus/tests.yml",
         "settings/dev.env",
         "settings/prod.env",
+        "settings/runtime.env",
         "tunnel/README.md",
         "tunnel/dev.yml",
         "tunnel/dreichor-tunnel@.service",
@@ -478,6 +480,14 @@ fn the_alert_unit_runs_what_the_package_brings_and_reads_the_trail_of_its_instan
             "{file}"
         );
     }
+}
+
+#[test]
+fn the_example_of_the_runtimes_environment_waits_for_a_database() {
+    let text = read("deploy/settings/runtime.env");
+    let parsed = deploy_agent::domain::RuntimeEnv::parse(text.as_bytes()).expect("valid");
+    assert_eq!(parsed.get("DATABASE_URL"), Some(""));
+    assert_eq!(parsed.get("EXECUTION_PLANE"), Some("paper"));
 }
 
 /// A page that tells of a setting or a file that is not there misleads.

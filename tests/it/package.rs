@@ -167,7 +167,9 @@ fn tells_the_same(script: &str, page: &str) {
         .iter()
         .filter(|line| line.starts_with(&format!("#   {script} ")));
     let mut told = 0;
-    for word in usage.flat_map(|line| line.split_whitespace().skip(2)) {
+    // Behind two blanks stands what it does.
+    let commands = usage.filter_map(|line| line.trim_start_matches(['#', ' ']).split("  ").next());
+    for word in commands.flat_map(|line| line.split_whitespace().skip(1)) {
         let word = word.trim_matches(['[', ']']);
         if word.starts_with("--") || word.chars().all(|c| c.is_ascii_lowercase()) {
             told += 1;
@@ -184,6 +186,42 @@ fn the_pages_of_the_scripts_name_their_commands() {
         "deploy/package/dreichor-deploy-agent-setup.8",
     );
     tells_the_same("examples/operator", "deploy/package/dreichor-operator.1");
+}
+
+#[test]
+fn every_link_of_an_installed_page_leads_to_something_that_is_installed() {
+    let unpacked = unpacked();
+    let pages = unpacked.path().join("usr/share/doc/dreichor-deploy-agent");
+    let mut links = 0;
+    for page in [
+        "README.md",
+        "deploy/README.md",
+        "deploy/moving.md",
+        "deploy/tunnel/README.md",
+        "examples/README.md",
+        "examples/signing.md",
+    ] {
+        // Debian compresses the long ones.
+        let path = pages.join(page);
+        let text = match path.exists() {
+            true => read(&path),
+            false => succeed(
+                "zcat",
+                Command::new("zcat").arg(path.with_extension("md.gz")),
+            ),
+        };
+        let targets = text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split([')', '#']).next());
+        for target in targets.filter(|target| !target.is_empty() && !target.contains("://")) {
+            let file = path.parent().expect("a directory").join(target);
+            let there = file.exists() || file.with_extension("md.gz").exists();
+            assert!(there, "{page} links to {target}");
+            links += 1;
+        }
+    }
+    assert!(links >= 15, "{links} links");
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! Who asked: what was proven of a caller stands apart from what was only claimed, also of a request that came to nothing.
 
-use std::process::Command;
-
 use aws_lc_rs::digest;
 use dreichor_test_support::fake_engine::Verb;
 use serde_json::{Value, json};
@@ -57,12 +55,7 @@ fn a_pinned_token_is_proven_and_an_invented_one_is_only_claimed() {
             requester["user_agent"], RUN,
             "claimed, and recorded as that"
         );
-        let output = Command::new(env!("CARGO_BIN_EXE_deploy-agent"))
-            .args(["history".as_ref(), world.path("state").as_os_str()])
-            .env_clear()
-            .output()
-            .expect("the command runs");
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let said = world.history(&[]);
         assert!(said.contains(shown), "{said}");
     }
 }

@@ -196,6 +196,19 @@ impl World {
         world
     }
 
+    /// What `history` shows of this world's trail.
+    pub fn history(&self, arguments: &[&str]) -> String {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_deploy-agent"))
+            .arg("history")
+            .arg(self.path("state"))
+            .args(arguments)
+            .env_clear()
+            .output()
+            .expect("the command runs");
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).expect("text")
+    }
+
     /// An operator acknowledges what the agent doubts of its ledger: what the command says.
     pub fn acknowledge(&self, reason: &str) -> String {
         let output = std::process::Command::new(env!("CARGO_BIN_EXE_deploy-agent"))

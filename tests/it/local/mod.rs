@@ -170,9 +170,16 @@ fn the_status_tells_what_runs_how_the_last_operation_ended_and_what_holds() {
     assert_eq!(agent.stop().status, 200);
     let stopped = json();
     assert_eq!(stopped["runtime"]["running"], false);
+    let ended = world.events("operation_ended").pop().expect("a record");
+    assert_eq!(stopped["runtime"]["down_since"], ended["down_since"]);
+    // Neither what is refused meanwhile nor a restart of the agent begins it anew.
+    assert_eq!(agent.deploy(&world.image("missing")).status, 502);
+    drop(agent);
+    let _agent = world.agent();
+    let still = json();
     assert_eq!(
-        stopped["runtime"]["down_since"],
-        stopped["last_operation"]["ended_at"]
+        still["runtime"]["down_since"],
+        stopped["runtime"]["down_since"]
     );
 }
 

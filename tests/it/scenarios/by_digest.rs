@@ -38,12 +38,7 @@ fn what_an_image_claims_of_its_origin_is_in_the_record_of_its_deploy(mut world: 
     );
     let text = std::fs::read_to_string(world.path("state/audit.jsonl")).expect("read");
     assert!(!text.contains('\u{1b}'), "escaped");
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_deploy-agent"))
-        .args(["history".as_ref(), world.path("state").as_os_str()])
-        .env_clear()
-        .output()
-        .expect("the command runs");
-    let said = String::from_utf8_lossy(&output.stdout);
+    let said = world.history(&[]);
     assert!(said.contains(" 0123456789ab "), "{said}");
     assert_eq!(agent.deploy(&world.image("2.0.0")).status, 200);
     assert_eq!(world.last_outcome()["claimed_by_image"], json!(null));

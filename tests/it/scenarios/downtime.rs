@@ -1,7 +1,6 @@
 //! Downtime is the time without a running runtime, from its end to the next start that holds, whatever lies between; who
 //! asks the history is told it, and why.
 
-use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -25,20 +24,8 @@ fn quick(world: &mut World) -> Agent {
     world.agent()
 }
 
-fn history(world: &World, arguments: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_deploy-agent"))
-        .arg("history")
-        .arg(world.path("state"))
-        .args(arguments)
-        .env_clear()
-        .output()
-        .expect("the command runs");
-    assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout).expect("text")
-}
-
 fn rows(world: &World) -> Vec<Value> {
-    let said = history(world, &["--json"]);
+    let said = world.history(&["--json"]);
     said.lines()
         .map(|line| serde_json::from_str(line).expect("JSON"))
         .collect()
@@ -63,7 +50,7 @@ fn a_crash_deploy_leaves_the_runtime_down_until_the_next_start_that_holds(mut wo
         failed["downtime_ms"].is_null(),
         "it is down still: {failed}"
     );
-    let said = history(&world, &[]);
+    let said = world.history(&[]);
     assert!(
         said.contains("\ndown since 20") && said.contains(": deploy 0.0.1 that failed"),
         "{said}"
@@ -91,7 +78,7 @@ fn a_crash_deploy_leaves_the_runtime_down_until_the_next_start_that_holds(mut wo
         .as_u64()
         .expect("a time");
     assert!(ms(good) > 400 && ms(good) < 60_000 && own > 0, "{good}");
-    let said = history(&world, &[]);
+    let said = world.history(&[]);
     assert!(
         said.contains("\noutages: 1, 0 of them ended by no operation"),
         "{said}"
@@ -106,7 +93,7 @@ fn a_killed_runtime_is_down_until_a_deploy_and_the_history_says_who_ended_it(mut
     until("it is recorded", SOON, || {
         world.events("runtime_observed").len() == 2
     });
-    let said = history(&world, &[]);
+    let said = world.history(&[]);
     assert!(said.contains("\ndown since 20"), "{said}");
     assert!(
         said.contains(": killed by somebody, exit code 137"),
@@ -129,7 +116,7 @@ fn a_killed_runtime_is_down_until_a_deploy_and_the_history_says_who_ended_it(mut
         (&observed["observed"], &observed["down"]),
         (&"killed".into(), &true.into())
     );
-    let said = history(&world, &["--failed"]);
+    let said = world.history(&["--failed"]);
     assert!(said.contains("killed by somebody"), "{said}");
 }
 
@@ -153,7 +140,7 @@ fn a_restart_by_hand_is_an_outage_of_its_own(mut world: World) {
         "stopped by somebody, exit code 0"
     );
     assert!(ms(started) >= 1000, "{started}");
-    let said = history(&world, &[]);
+    let said = world.history(&[]);
     assert!(
         said.contains("\noutages: 1, 1 of them ended by no operation"),
         "{said}"

@@ -1,6 +1,5 @@
 //! What goes wrong before, at and after the start, and what is left then.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use dreichor_test_support::database::Database;
@@ -194,12 +193,7 @@ fn a_process_that_ignores_sigterm_is_killed_after_the_grace(world: World) {
     let cost = ended["stop_ms"].as_u64().expect("milliseconds");
     assert!((1000..10_000).contains(&cost), "{cost}");
     assert!(agent.log().contains("did not end on SIGTERM"));
-    let history = Command::new(env!("CARGO_BIN_EXE_deploy-agent"))
-        .arg("history")
-        .arg(world.path("state"))
-        .output()
-        .expect("it runs");
-    let table = String::from_utf8_lossy(&history.stdout).into_owned();
+    let table = world.history(&[]);
     let said = "the old container did not end on SIGTERM: its grace cost ";
     assert!(table.contains(said), "{table}");
 }

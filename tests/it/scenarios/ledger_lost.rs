@@ -121,6 +121,17 @@ fn a_new_state_directory_in_prod_refuses_deploys_until_it_is_acknowledged(world:
     assert_eq!(record["reason"], "the first installation of this host");
     let user = rustix::process::getuid().as_raw();
     assert_eq!(record["user"], json!(user));
+    let shown = world.history(&[]);
+    for part in [
+        "ledger",
+        "acknowledged",
+        &format!("uid {user}"),
+        "of this host",
+    ] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    let failed = world.history(&["--failed"]);
+    assert!(!failed.contains("acknowledged"), "{failed}");
     drop(agent);
     let agent = world.agent();
     deployed(&world, &agent, "2.0.0");
@@ -241,7 +252,7 @@ fn the_service_manager_is_told_of_a_doubted_ledger_until_it_is_acknowledged() {
             return status.to_owned();
         }
     };
-    let refused = "; deploys are refused until `deploy-agent acknowledge`";
+    let refused = "; deploys are refused until `deploy-agent acknowledge prod --reason TEXT`";
     assert!(status().contains(refused));
     world.acknowledge("seen");
     while status().contains(refused) {}

@@ -1,7 +1,5 @@
 //! What the policies do: off asks nobody, warn records, enforce refuses; where the verdict is told, and what it costs.
 
-use std::process::Command;
-
 use dreichor_test_support::fake_engine::Verb;
 use dreichor_test_support::registry::{Fault, What};
 
@@ -102,23 +100,12 @@ fn history_shows_who_signed_and_that_nobody_did() {
         422,
         &["the registry has no signature"],
     );
-    let history = |more: &[&str]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_deploy-agent"))
-            .env_clear()
-            .arg("history")
-            .args(more)
-            .arg(world.path("state"))
-            .output()
-            .expect("it runs");
-        assert!(output.status.success(), "{output:?}");
-        String::from_utf8(output.stdout).expect("text")
-    };
-    let table = history(&[]);
+    let table = world.history(&[]);
     let key = signer.id();
     assert!(table.contains("SIGNED BY"), "{table}");
     assert!(table.contains(&key["sha256:".len()..][..12]), "{table}");
     assert!(table.contains("not_signed"), "{table}");
-    let json = history(&["--json"]);
+    let json = world.history(&["--json"]);
     assert!(json.contains(&format!("\"key\":\"{key}\"")), "{json}");
 }
 

@@ -45,9 +45,8 @@ impl Host {
 
     /// An operator acknowledges that the state directory is new.
     pub fn acknowledge(&self, environment: &str) {
-        let file = format!("/opt/dreichor/{environment}/deploy-agent/.env");
         let said = self.ok(&format!(
-            "deploy-agent acknowledge --env-file {file} --reason 'the first installation'"
+            "deploy-agent acknowledge {environment} --reason 'the first installation'"
         ));
         assert!(said.contains("acknowledged and recorded"), "{said}");
     }

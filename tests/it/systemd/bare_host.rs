@@ -11,6 +11,7 @@ use super::environments::{
 };
 use super::host::Host;
 use super::package::VERSION;
+use super::registry::REPOSITORY;
 
 #[test]
 fn a_bare_host_becomes_dev_and_prod_that_never_touch_each_other() {
@@ -32,6 +33,7 @@ fn a_bare_host_becomes_dev_and_prod_that_never_touch_each_other() {
     a_check_sees_what_the_service_sees(&host);
     each_deploys_its_own(&host);
     the_commands_of_the_page_work(&host);
+    the_first_deploy_goes_as_the_package_tells(&host);
     the_operator_is_told_of_what_failed(&host);
     neither_agent_sees_the_other_environment(&host);
     a_login_reaches_the_pull(&host);
@@ -66,6 +68,29 @@ fn the_commands_of_the_page_work(host: &Host) {
     }
     assert!(run.len() >= 8, "{run:?}");
     assert_eq!(host.said("dreichor-operator").0, 64);
+}
+
+/// What `README.Debian` shows, line for line, but for the names of image and registry and the editing of files.
+fn the_first_deploy_goes_as_the_package_tells(host: &Host) {
+    let page = host.ok("cat /usr/share/doc/dreichor-deploy-agent/README.Debian");
+    let joined = page.replace("\\\n", " ");
+    let commands = joined.lines().filter_map(|line| {
+        let line = line.trim_start_matches(|c: char| c == ' ' || c == '.' || c.is_ascii_digit());
+        let shown = line.starts_with("dreichor-deploy-agent-setup ")
+            || line.starts_with("systemctl ")
+            || line.starts_with("curl ")
+            || line.starts_with("deploy-agent ");
+        shown.then(|| line.replace("REPOSITORY:TAG", &format!("{REPOSITORY}:1.0.0")))
+    });
+    let mut said = String::new();
+    let mut count = 0;
+    for command in commands {
+        said += &host.ok(&command);
+        count += 1;
+    }
+    assert!(count >= 7, "{count} commands");
+    assert!(said.contains("\"status\":\"deployed\""), "{said}");
+    assert!(said.contains("nothing is doubted"), "{said}");
 }
 
 /// By a command of the operator's, and by the metrics file that any user may read.
@@ -123,11 +148,11 @@ fn an_environment_is_set_up_once(host: &Host) {
         assert!(said.contains(shown), "{shown} is shown:\n{said}");
     }
     assert!(
-        said.contains("runtime.env: No such file"),
+        said.contains("DATABASE_URL"),
         "what is missing is shown:\n{said}"
     );
-    let mode = host.ok("stat --format '%U %a' /opt/dreichor/dev/deploy-agent/.env /opt/dreichor/dev/deploy-agent/state");
-    assert_eq!(mode, "root 600\ndreichor-dev 700");
+    let mode = host.ok("cd /opt/dreichor/dev && stat --format '%U %a' deploy-agent/.env runtime.env deploy-agent/state");
+    assert_eq!(mode, "root 600\nroot 600\ndreichor-dev 700");
     host.furnish("dev");
     let before = host.property("dev", "MainPID");
     let again = host.ok("dreichor-deploy-agent-setup install dev");

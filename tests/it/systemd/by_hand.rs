@@ -1,4 +1,4 @@
-//! A bare booted host for a person: `cargo test --test it -- --ignored --nocapture systemd::by_hand`
+//! A bare booted host for a person: `cargo test --test it systemd::by_hand -- --ignored --nocapture`
 
 use std::time::Duration;
 

@@ -1,9 +1,14 @@
-//! Which trail a command reads: a path, or the name of an environment.
+//! Where an environment's files are: by its name, what a path need not be given for.
 
 use std::path::{Path, PathBuf};
 
 use crate::domain::Environment;
 use crate::settings::{ENVIRONMENTS, env_file};
+
+/// The settings file of an environment's agent on a host.
+pub(super) fn settings_file(environment: Environment) -> PathBuf {
+    agent_directory(environment).join(".env")
+}
 
 /// The path that was given, or the state directory of the environment that it names: as its settings file says, where that
 /// may be read, else where it is unless they say otherwise. A directory of that name is given as `./dev`.
@@ -14,15 +19,18 @@ pub(super) fn trail_path(given: &Path) -> PathBuf {
     let Some(environment) = named else {
         return given.to_owned();
     };
-    let agent = Path::new(ENVIRONMENTS)
-        .join(environment.as_str())
-        .join("deploy-agent");
-    let settings = env_file::load(&agent.join(".env"));
+    let settings = env_file::load(&settings_file(environment));
     let set = settings
         .ok()
         .and_then(|file| file.variables.get("STATE_DIRECTORY").cloned());
     match set.filter(|path| !path.is_empty()) {
         Some(path) => PathBuf::from(path),
-        None => agent.join("state"),
+        None => agent_directory(environment).join("state"),
     }
+}
+
+fn agent_directory(environment: Environment) -> PathBuf {
+    Path::new(ENVIRONMENTS)
+        .join(environment.as_str())
+        .join("deploy-agent")
 }

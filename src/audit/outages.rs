@@ -4,20 +4,20 @@
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::audit::{Line, Text};
+use super::record::{Line, Text};
 
 /// A time without a running runtime that is over.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Outage {
-    pub(super) since: String,
-    pub(super) until: String,
+pub(crate) struct Outage {
+    pub(crate) since: String,
+    pub(crate) until: String,
     /// None if a clock was set between, or a time cannot be read.
-    pub(super) ms: Option<u64>,
-    pub(super) cause: String,
+    pub(crate) ms: Option<u64>,
+    pub(crate) cause: String,
 }
 
 /// Where the runtime stands.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 enum Runtime {
     /// Nothing has told yet.
     #[default]
@@ -26,32 +26,35 @@ enum Runtime {
     Down(Down),
 }
 
+/// A time without a running runtime that is not over.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Down {
-    pub(super) since: String,
-    pub(super) cause: String,
+pub struct Down {
+    /// Since when, RFC 3339.
+    pub since: String,
+    /// What ended the runtime, in words.
+    pub cause: String,
     /// Begun by an operation, this one.
     operation: Option<String>,
 }
 
 /// What one record meant for the runtime.
 #[derive(Debug, Default)]
-pub(super) struct Effect {
+pub(crate) struct Effect {
     /// It ended an outage.
-    pub(super) over: Option<Outage>,
+    pub(crate) over: Option<Outage>,
     /// No runtime runs after it, and it says so.
-    pub(super) down: bool,
+    pub(crate) down: bool,
     /// It began or ended an outage.
-    pub(super) changes: bool,
+    pub(crate) changes: bool,
 }
 
 /// Follows the runtime through a trail.
-#[derive(Debug, Default)]
-pub(super) struct Outages(Runtime);
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Outages(Runtime);
 
 impl Outages {
     /// The outage that is not over.
-    pub(super) fn now(&self) -> Option<&Down> {
+    pub(crate) fn now(&self) -> Option<&Down> {
         match &self.0 {
             Runtime::Down(down) => Some(down),
             Runtime::Unknown | Runtime::Up => None,
@@ -59,7 +62,7 @@ impl Outages {
     }
 
     /// Goes on by one record.
-    pub(super) fn take(&mut self, line: &Line<'_>) -> Effect {
+    pub(crate) fn take(&mut self, line: &Line<'_>) -> Effect {
         match line.event.as_ref() {
             "predecessor_ended" => {
                 let cause = || "an operation that was interrupted".to_owned();
@@ -182,7 +185,7 @@ impl Outages {
 }
 
 /// What was observed, and by whom.
-pub(super) fn in_words(line: &Line<'_>) -> String {
+pub(crate) fn in_words(line: &Line<'_>) -> String {
     let observed = text(line.observed.as_ref()).replace('_', " ");
     let by = text(line.by.as_ref()).replace('_', " ");
     let mut words = match by.as_str() {
