@@ -1,5 +1,8 @@
 //! The command line: one file a command, each with its arguments and its `run`.
 
+// They end the process when nobody reads any more; `output` has what does not.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod acknowledge;
 mod apart;
 mod check;

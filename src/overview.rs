@@ -70,6 +70,9 @@ pub struct RuntimeOverview {
     /// Of one that does not run: since when, RFC 3339, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub down_since: Option<String>,
+    /// What has ended it, in words, where the trail tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub down_by: Option<String>,
     /// How its last end was, of one that does not run: its exit code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i64>,
@@ -104,6 +107,9 @@ pub struct TrailOverview {
     /// What was wrong with it when the agent started.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub damage: Vec<String>,
+    /// Why the ledger of tags may not know every tag, and nobody has acknowledged it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub doubts: Vec<String>,
 }
 
 /// The engine.
@@ -130,8 +136,10 @@ impl Overview {
         let mut runtime = runtime(deps.runtime.container_name.as_str(), seen.as_ref());
         if runtime.running == Some(false) {
             // Over as many operations as have left it down; of an older file of the trail only the engine knows.
-            let down = last.down().map(|down| down.since.clone());
-            runtime.down_since = down.or(runtime.down_since);
+            if let Some(down) = last.down() {
+                runtime.down_since = Some(down.since.clone());
+                runtime.down_by = Some(down.cause.clone());
+            }
         }
         Self {
             environment: deps.environment.to_string(),
@@ -148,6 +156,12 @@ impl Overview {
                 head: deps.trail.is_open().then(|| deps.trail.head().to_string()),
                 trouble: deps.trail.trouble().borrow().clone(),
                 damage: deps.trail.damage().to_vec(),
+                doubts: deps
+                    .trail
+                    .doubts()
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect(),
             },
             engine: engine(seen.as_ref()),
         }
@@ -226,6 +240,7 @@ fn runtime(name: &str, seen: Option<&Seen>) -> RuntimeOverview {
         down_since: observed
             .filter(|_| !up)
             .and_then(|observed| observed.finished_at.clone()),
+        down_by: None,
         exit_code: observed
             .filter(|observed| !up && observed.finished_at.is_some())
             .map(|observed| observed.exit_code),

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::environment_files::settings_file;
+use super::output::{complain, say};
 use super::source::SettingsSource;
 use crate::audit::{Acknowledgement, Occupancy, doubts_of, examine};
 use crate::domain::Environment;
@@ -47,11 +48,11 @@ pub(super) fn run(arguments: &AcknowledgeArguments) -> Exit {
     let directory = &settings.state_directory;
     match acknowledge(directory, settings.environment.as_str(), &arguments.reason) {
         Ok(said) => {
-            println!("{said}");
+            say!("{said}");
             Exit::Ok
         }
         Err(error) => {
-            eprintln!("STATE_DIRECTORY {error}");
+            complain!("STATE_DIRECTORY {error}");
             Exit::Failed
         }
     }
@@ -69,7 +70,7 @@ fn acknowledge(directory: &Path, environment: &str, reason: &str) -> io::Result<
         return Ok("nothing is doubted: there is nothing to acknowledge");
     };
     for doubt in &doubts {
-        println!("{doubt}");
+        say!("{doubt}");
     }
     let acknowledgement = Acknowledgement {
         reason: reason.to_owned(),

@@ -2,6 +2,7 @@
 //!
 //! It sees what its own user sees, in its own sandbox: on a host `dreichor-deploy-agent-setup check` runs it as the unit's.
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -9,6 +10,7 @@ use clap::Args;
 use super::apart;
 
 use super::findings::{Findings, inspect};
+use super::output::{self, complain, say};
 use super::socket_unit;
 use super::source::SettingsSource;
 use crate::exit::Exit;
@@ -44,16 +46,15 @@ pub(super) fn run(arguments: &CheckArguments) -> Exit {
         Err(exit) => return exit,
     };
     if arguments.socket_unit {
-        print!("{}", socket_unit::drop_in(&settings));
-        return Exit::Ok;
+        return for_a_script(&socket_unit::drop_in(&settings));
     }
     if let (Some(other), Some(file)) = (&arguments.beside, &arguments.source.env_file) {
         return compare(&settings, file, other);
     }
-    print!("{settings}");
     if arguments.settings {
-        return Exit::Ok;
+        return for_a_script(&settings.to_string());
     }
+    say!("{}", settings.to_string().trim_end());
     let held = socket_unit::agrees(&socket_unit::installed(settings.environment), &settings);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -66,22 +67,28 @@ pub(super) fn run(arguments: &CheckArguments) -> Exit {
         },
     };
     for note in &found.notes {
-        println!("note: {note}");
+        say!("note: {note}");
     }
     for problem in &found.problems {
-        eprintln!("problem: {problem}");
+        complain!("problem: {problem}");
     }
     // The agent would not start with them.
     if let Err(problem) = held {
-        eprintln!("problem: {problem}");
+        complain!("problem: {problem}");
         return Exit::Settings;
     }
     if found.problems.is_empty() {
-        println!("ok: a deploy would find everything it needs");
+        say!("ok: a deploy would find everything it needs");
         Exit::Ok
     } else {
         Exit::Failed
     }
+}
+
+/// Text that is acted on: one that could not be written whole is a failure.
+fn for_a_script(text: &str) -> Exit {
+    let written = io::stdout().write_all(text.as_bytes());
+    output::exit(written.map(|()| Exit::Ok))
 }
 
 /// What two environments share is a problem of both files.
@@ -89,10 +96,10 @@ fn compare(settings: &Settings, file: &Path, other: &Path) -> Exit {
     let (shared, wrong) = apart::shared(settings, file, other);
     if wrong {
         let other = other.display();
-        println!("note: {other} is wrong in itself, and compared as it is written");
+        say!("note: {other} is wrong in itself, and compared as it is written");
     }
     for problem in &shared {
-        eprintln!("problem: {problem}");
+        complain!("problem: {problem}");
     }
     match shared.is_empty() {
         true => Exit::Ok,
@@ -104,19 +111,17 @@ fn compare(settings: &Settings, file: &Path, other: &Path) -> Exit {
 /// are right does not matter here.
 fn print_variable(arguments: &CheckArguments, name: &str) -> Exit {
     let Some(path) = &arguments.source.env_file else {
-        eprintln!("--variable needs --env-file");
+        complain!("--variable needs --env-file");
         return Exit::Failed;
     };
     match env_file::load(path) {
         Ok(found) => {
-            if let Some(value) = found.variables.get(name) {
-                println!("{value}");
-            }
-            Exit::Ok
+            let value = found.variables.get(name);
+            for_a_script(&value.map_or(String::new(), |value| format!("{value}\n")))
         }
         // The unit does not start with a file that systemd rejects as a whole.
         Err(problem) => {
-            eprintln!("problem: {} {problem}", path.display());
+            complain!("problem: {} {problem}", path.display());
             Exit::Settings
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::container_lock::{LockHolder, lock_holder};
 use super::notes::notes;
+use super::output::say;
 use crate::audit::{Occupancy, TrailError, doubts_of, examine};
 use crate::credentials::{HELPER_DEADLINE, Lookup, RegistryCredentials};
 use crate::domain::{Environment, RuntimeEnv, shown_name};
@@ -44,7 +45,7 @@ pub(super) async fn inspect(settings: &Settings) -> Findings {
     signatures(settings, &mut found).await;
     if let Some(keys) = settings.access.try_keys(KEYS_DEADLINE).await {
         match keys {
-            Ok(source) => println!("key set: found at {source}"),
+            Ok(source) => say!("key set: found at {source}"),
             Err(error) => found
                 .problems
                 .push(format!("CF_ACCESS_TEAM_DOMAIN {error}")),
@@ -73,7 +74,7 @@ async fn host(settings: &Settings, found: &mut Findings) -> Option<RuntimeEnv> {
             .iter()
             .map(|(name, _)| shown_name(name))
             .collect();
-        println!("runtime.env names {}", names.join(", "));
+        say!("runtime.env names {}", names.join(", "));
     }
     for problem in host.problems {
         match problem {
@@ -99,11 +100,12 @@ async fn engine(settings: &Settings, found: &mut Findings) {
     let differences = async {
         let EngineInspection { info, problems } =
             inspect_engine(&engine, &settings.runtime).await?;
-        println!(
+        say!(
             "engine: {}/{}",
-            info.platform.os, info.platform.architecture
+            info.platform.os,
+            info.platform.architecture
         );
-        println!(
+        say!(
             "log of the runtime: {}",
             info.container_log_in_words(&settings.runtime.log)
         );
@@ -111,11 +113,13 @@ async fn engine(settings: &Settings, found: &mut Findings) {
             .problems
             .extend(problems.iter().map(ToString::to_string));
         match engine.inspect_name().await? {
-            Some(container) => println!(
+            Some(container) => say!(
                 "container: {} {:?} {}",
-                container.id, container.status, container.image
+                container.id,
+                container.status,
+                container.image
             ),
-            None => println!("container: none"),
+            None => say!("container: none"),
         }
         engine.differences_of_predecessor(&settings.runtime).await
     };
@@ -147,11 +151,11 @@ async fn registry(settings: &Settings, found: &mut Findings) {
         );
     }
     match (auth, helper) {
-        (Some(_), _) => println!("registry credentials for {host}: found"),
+        (Some(_), _) => say!("registry credentials for {host}: found"),
         (None, Some(helper)) => found.problems.push(format!(
             "DOCKER_CONFIG the credential helper docker-credential-{helper} is configured for {host} and knows nothing of it: pulls would be anonymous"
         )),
-        (None, None) => println!("registry credentials for {host}: none, pulls are anonymous"),
+        (None, None) => say!("registry credentials for {host}: none, pulls are anonymous"),
     }
 }
 
@@ -162,7 +166,7 @@ async fn signatures(settings: &Settings, found: &mut Findings) {
         return;
     }
     for key in &signatures.keys {
-        println!("signature key: {} in {}", key.id(), key.path().display());
+        say!("signature key: {} in {}", key.id(), key.path().display());
     }
     let repository = &settings.runtime.repository;
     let way = Way {
@@ -170,7 +174,7 @@ async fn signatures(settings: &Settings, found: &mut Findings) {
         proxy: &settings.proxy,
     };
     match try_the_way(&way, repository, SIGNATURE_LIMIT).await {
-        Ok(()) => println!("registry for signatures: {} answers", repository.host()),
+        Ok(()) => say!("registry for signatures: {} answers", repository.host()),
         Err(error) => {
             let hint = match error.is_unreachable() {
                 true => "; a unit needs the drop-in network.conf for it",
@@ -266,12 +270,12 @@ fn port(settings: &Settings, running: bool, holder: Option<LockHolder>) -> Resul
         Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => Ok(()),
         // Whose directory is in use runs, and then the port is its own.
         _ if running => {
-            println!("port {port}: in use by the agent that runs");
+            say!("port {port}: in use by the agent that runs");
             Ok(())
         }
         // The socket unit has both, the lock and the port.
         _ if holder == Some(LockHolder::ServiceManager) => {
-            println!("port {port}: held by systemd for the agent");
+            say!("port {port}: held by systemd for the agent");
             Ok(())
         }
         Ok(_) | Err(_) => Err(format!(

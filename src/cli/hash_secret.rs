@@ -1,9 +1,10 @@
 //! `deploy-agent hash-secret`: a token's secret on standard input, its SHA-256 on standard output.
 
-use std::io::{self, BufRead, IsTerminal};
+use std::io::{self, BufRead, IsTerminal, Write};
 
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 
+use super::output::{self, complain};
 use crate::access::hash_secret::{HashSecretError, hash_secret};
 use crate::exit::Exit;
 
@@ -16,18 +17,18 @@ pub(super) fn run() -> Exit {
     };
     match hashed {
         Ok(hash) => {
-            println!("{hash}");
-            Exit::Ok
+            let written = writeln!(io::stdout(), "{hash}");
+            output::exit(written.map(|()| Exit::Ok))
         }
         Err(error) => {
-            eprintln!("{error}");
+            complain!("{error}");
             Exit::Failed
         }
     }
 }
 
 fn asked_for(input: &mut impl BufRead) -> Result<String, HashSecretError> {
-    eprint!("the token's secret (not shown): ");
+    write!(io::stderr(), "the token's secret (not shown): ").ok();
     let before = tcgetattr(io::stdin()).map_err(io::Error::from)?;
     let mut silent = before.clone();
     silent.local_modes.remove(LocalModes::ECHO);
@@ -36,7 +37,7 @@ fn asked_for(input: &mut impl BufRead) -> Result<String, HashSecretError> {
     let read = input.read_line(&mut line);
     // Also when nothing could be read: the terminal is the person's.
     tcsetattr(io::stdin(), OptionalActions::Flush, &before).map_err(io::Error::from)?;
-    eprintln!();
+    complain!();
     read?;
     hash_secret(line.as_bytes())
 }

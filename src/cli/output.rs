@@ -5,13 +5,31 @@ use std::io::{self, IsTerminal, Write};
 use crate::audit::obeyed_by_terminals;
 use crate::exit::Exit;
 
+/// A line on standard output. Whoever closed it does not want to read it, and changes no exit status.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        writeln!(std::io::stdout(), $($text)*).ok();
+    }};
+}
+
+/// The same on standard error.
+macro_rules! complain {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        writeln!(std::io::stderr(), $($text)*).ok();
+    }};
+}
+
+pub(super) use {complain, say};
+
 /// A reader that has seen enough (`| head`) is no failure.
 pub(super) fn exit(result: io::Result<Exit>) -> Exit {
     match result {
         Ok(exit) => exit,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
         Err(error) => {
-            eprintln!("{error}");
+            complain!("{error}");
             Exit::Failed
         }
     }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::output::harmless;
+use super::output::{harmless, say};
 use super::running_agent::{RunningAgent, concluded};
 use crate::exit::Exit;
 use crate::local::{Command, ImageRow, Reply};
@@ -43,12 +43,12 @@ fn list(images: &[ImageRow], keep: usize) {
             None => "untagged".to_owned(),
         };
         let (name, megabytes) = (&image.reference, image.bytes / 1_000_000);
-        println!("{}  {megabytes} MB  {last}", harmless(name));
+        say!("{}  {megabytes} MB  {last}", harmless(name));
     }
     match images.len() {
-        0 => println!(
+        0 => say!(
             "nothing to remove: the {keep} that ran last, what a container uses and what has not run yet are kept"
         ),
-        count => println!("{count} to remove; --yes removes them"),
+        count => say!("{count} to remove; --yes removes them"),
     }
 }

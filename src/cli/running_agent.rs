@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::output::{ProgressLine, harmless};
+use super::output::{ProgressLine, complain, harmless, say};
 use crate::domain::Environment;
 use crate::exit::Exit;
 use crate::local::{self, AskError, Command, Reply};
@@ -27,7 +27,7 @@ impl RunningAgent {
         let reply = local::ask(&self.socket(), command, |text| line.show(text));
         line.end();
         reply.map_err(|error| {
-            eprintln!("{error}");
+            complain!("{error}");
             match error {
                 AskError::NotRunning(_) => Exit::NotRunning,
                 AskError::NotAllowed(_) | AskError::NoAnswer(_) => Exit::Failed,
@@ -68,25 +68,25 @@ pub(super) fn concluded(reply: Reply) -> Exit {
             removed,
         } => {
             for name in removed {
-                println!("removed {}", harmless(&name));
+                say!("removed {}", harmless(&name));
             }
             let id = operation.unwrap_or_else(|| "none".to_owned());
             let head = audit_head.unwrap_or_else(|| "none".to_owned());
             let tail = format!("operation {id}, audit head {head}");
             if succeeded {
-                println!("{}\n{tail}", harmless(&text));
+                say!("{}\n{tail}", harmless(&text));
                 Exit::Ok
             } else {
-                eprintln!("{}\n{tail}", harmless(&text));
+                complain!("{}\n{tail}", harmless(&text));
                 Exit::Failed
             }
         }
         Reply::Refused { text } => {
-            eprintln!("refused: {}", harmless(&text));
+            complain!("refused: {}", harmless(&text));
             Exit::Failed
         }
         Reply::Progress { .. } | Reply::Status { .. } | Reply::Images { .. } => {
-            eprintln!("the deploy agent answered something else: is it of another version?");
+            complain!("the deploy agent answered something else: is it of another version?");
             Exit::Failed
         }
     }

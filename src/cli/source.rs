@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::output::complain;
 use crate::exit::Exit;
 use crate::settings::{Settings, SettingsError};
 
@@ -20,7 +21,7 @@ impl SettingsSource {
     pub(super) fn settings_or_exit(&self) -> Result<Settings, Exit> {
         self.settings().map_err(|error| {
             for problem in &error.0 {
-                eprintln!("problem: {problem}");
+                complain!("problem: {problem}");
             }
             Exit::Settings
         })

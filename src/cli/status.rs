@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::output::harmless;
+use super::output::{complain, harmless, say};
 use super::running_agent::{RunningAgent, concluded};
 use crate::audit::LastOperation;
 use crate::exit::Exit;
@@ -28,17 +28,17 @@ pub(super) fn run(arguments: &StatusArguments) -> Exit {
     };
     if !arguments.json {
         for (what, value) in rows(&overview) {
-            println!("{what:<15} {}", harmless(&value));
+            say!("{what:<15} {}", harmless(&value));
         }
         return Exit::Ok;
     }
     match serde_json::to_string(&overview) {
         Ok(json) => {
-            println!("{json}");
+            say!("{json}");
             Exit::Ok
         }
         Err(error) => {
-            eprintln!("{error}");
+            complain!("{error}");
             Exit::Failed
         }
     }
@@ -87,6 +87,9 @@ fn rows(overview: &Overview) -> Vec<(&'static str, String)> {
         trouble.map(|why| format!("cannot be written, deploys are refused: {why}")),
     );
     optional("audit head", overview.trail.head.clone());
+    for doubt in &overview.trail.doubts {
+        optional("ledger of tags", Some(doubt.clone()));
+    }
     for damage in &overview.trail.damage {
         optional("damage", Some(damage.clone()));
     }
@@ -99,15 +102,17 @@ fn runs(overview: &Overview) -> String {
     let name = &runtime.container_name;
     let code = runtime.exit_code;
     let code = code.map_or(String::new(), |code| format!(", exit code {code}"));
-    match (runtime.running, &runtime.down_since) {
-        (Some(true), _) => format!("{name} is running"),
-        (Some(false), Some(since)) => format!("{name} is not running since {since}{code}"),
-        (Some(false), None) if runtime.image.is_none() => {
-            format!("{name} is not there")
-        }
-        (Some(false), None) => format!("{name} is not running{code}"),
-        (None, _) => format!("whether {name} is running is unknown"),
-    }
+    let is = match (runtime.running, &runtime.image) {
+        (Some(true), _) => return format!("{name} is running"),
+        (None, _) => return format!("whether {name} is running is unknown"),
+        (Some(false), Some(_)) => "is not running",
+        (Some(false), None) => "is not there",
+    };
+    let since = runtime.down_since.as_ref();
+    let since = since.map_or(String::new(), |since| format!("; down since {since}"));
+    let by = runtime.down_by.as_ref();
+    let by = by.map_or(String::new(), |by| format!(": {by}"));
+    format!("{name} {is}{code}{since}{by}")
 }
 
 fn ended(last: &LastOperation) -> String {

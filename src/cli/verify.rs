@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::environment_files::trail_path;
 use super::output;
+use super::output::complain;
 use crate::audit::{Anchor, NotedAnchor, Verdict, VerifyOptions, anchors_in};
 use crate::exit::Exit;
 
@@ -39,7 +40,7 @@ pub(super) fn run(arguments: VerifyArguments) -> Exit {
     let anchors = match anchors.as_deref().map(read_anchors).transpose() {
         Ok(anchors) => anchors.unwrap_or_default(),
         Err(problem) => {
-            eprintln!("{problem}");
+            complain!("{problem}");
             return Exit::Failed;
         }
     };

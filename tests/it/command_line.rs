@@ -131,6 +131,38 @@ fn at_a_terminal_a_secret_is_asked_for_and_not_shown() {
 }
 
 #[test]
+fn a_reader_that_leaves_early_changes_no_exit_status() {
+    let world = World::new(Kind::Fake);
+    let _agent = world.agent();
+    let (file, state) = (world.env_file(), world.path("state"));
+    let (file, state) = (file.display().to_string(), state.display().to_string());
+    for (arguments, code) in [
+        (["check", "--env-file", &file], 0),
+        (["check", "--env-file", "/nowhere/at/all"], 78),
+        (["history", "--json", &state], 0),
+        (["verify", "--partial", &state], 0),
+    ] {
+        let (reader, nobody) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let status = Command::new(env!("CARGO_BIN_EXE_deploy-agent"))
+            .args(arguments)
+            .env_clear()
+            .stdout(nobody.try_clone().expect("a second"))
+            .stderr(nobody)
+            .status()
+            .expect("the agent runs");
+        assert_eq!(status.code(), Some(code), "{arguments:?}: {status}");
+    }
+    let (reader, nobody) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let status = world
+        .operator_command("status", &[])
+        .stdout(nobody)
+        .status();
+    assert_eq!(status.expect("the agent runs").code(), Some(0));
+}
+
+#[test]
 fn the_trail_of_a_deploy_is_shown_and_checked() {
     let world = World::new(Kind::Fake);
     world.push("1.0.0", &["run"]);
