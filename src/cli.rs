@@ -24,6 +24,7 @@ mod socket_unit;
 mod sockets;
 mod source;
 mod status;
+mod systemd_version;
 mod thaw;
 mod trail_start;
 mod verify;

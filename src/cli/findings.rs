@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::container_lock::{LockHolder, lock_holder};
 use super::notes::notes;
 use super::output::say;
+use super::systemd_version;
 use crate::audit::{Occupancy, TrailError, doubts_of, examine};
 use crate::credentials::{HELPER_DEADLINE, Lookup, RegistryCredentials};
 use crate::domain::{Environment, RuntimeEnv, shown_name};
@@ -40,6 +41,7 @@ impl Findings {
 pub(super) async fn inspect(settings: &Settings) -> Findings {
     let mut found = Findings::default();
     let environment = host(settings, &mut found).await;
+    service_manager(&mut found);
     engine(settings, &mut found).await;
     registry(settings, &mut found).await;
     signatures(settings, &mut found).await;
@@ -92,6 +94,14 @@ async fn host(settings: &Settings, found: &mut Findings) -> Option<RuntimeEnv> {
     host.environment
 }
 
+/// What the units need of systemd, where there is one.
+fn service_manager(found: &mut Findings) {
+    if let Some(version) = systemd_version::of_this_host() {
+        say!("systemd: {version}");
+        found.take(systemd_version::new_enough(version));
+    }
+}
+
 async fn engine(settings: &Settings, found: &mut Findings) {
     let engine = Engine::new(
         settings.engine.clone(),
@@ -105,6 +115,13 @@ async fn engine(settings: &Settings, found: &mut Findings) {
             info.platform.os,
             info.platform.architecture
         );
+        say!("engine is {}", info.about);
+        let policy = settings.runtime.restart_policy;
+        say!(
+            "a restart or upgrade of the engine {}",
+            info.about.after_restart(policy)
+        );
+        found.notes.extend(info.about.notes());
         say!(
             "log of the runtime: {}",
             info.container_log_in_words(&settings.runtime.log)

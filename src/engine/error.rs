@@ -137,6 +137,12 @@ impl EngineError {
         self.says("no such image")
     }
 
+    /// Whether the engine met, while it answered, something that was removed at that moment: the store of containerd fails a
+    /// whole list for it.
+    pub(super) fn says_removed_meanwhile(&self) -> bool {
+        self.says("content digest")
+    }
+
     fn says(&self, words: &str) -> bool {
         match &self.fault {
             EngineFault::Refused {

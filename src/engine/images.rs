@@ -13,6 +13,9 @@ use crate::domain::Repository;
 /// How engines before API 1.43 write that an image has no tag.
 const NO_TAG: &str = "<none>:<none>";
 
+/// How often a list is asked for that a removal of somebody else's gets into.
+const LISTS: usize = 5;
+
 /// One name of an image that the engine holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredImage {
@@ -44,12 +47,25 @@ impl Engine {
         &self,
         repository: &Repository,
     ) -> Result<Vec<StoredImage>, EngineError> {
-        // Not by a filter: the engine's are patterns, and what has no tag is not found by any.
-        let images = ask(self.client()?.list_images(None::<ListImagesOptions>)).await?;
-        Ok(images
+        Ok(self
+            .all_images()
+            .await?
             .into_iter()
             .flat_map(|image| names(image, repository))
             .collect())
+    }
+
+    /// Asked again while somebody's removal of an image gets in between: a question changes nothing.
+    async fn all_images(&self) -> Result<Vec<ImageSummary>, EngineError> {
+        // Not by a filter: the engine's are patterns, and what has no tag is not found by any.
+        let list = || async { ask(self.client()?.list_images(None::<ListImagesOptions>)).await };
+        for _ in 1..LISTS {
+            match list().await {
+                Err(error) if error.says_removed_meanwhile() => {}
+                answer => return answer,
+            }
+        }
+        list().await
     }
 
     /// Ids of the images that some container of this host was made of, running or not.

@@ -3,6 +3,7 @@
 use bollard::models::{SystemInfo, SystemVersion};
 use futures_util::future::join;
 
+use super::about::EngineAbout;
 use super::container_spec::ContainerLog;
 use super::error::{EngineError, EngineFault};
 use super::version::{has_start_interval, keeps_unfinished_pulls, other_engine};
@@ -23,6 +24,8 @@ pub struct EngineInfo {
     pub keeps_unfinished_pulls: bool,
     /// Whether it heeds an interval of the start period in health checks.
     pub has_start_interval: bool,
+    /// What it is, for people.
+    pub about: EngineAbout,
     /// Users of containers are others on the host.
     remaps_users: bool,
     /// Its init did not tell its version.
@@ -59,10 +62,12 @@ impl Engine {
 
 impl EngineInfo {
     fn of(version: SystemVersion, info: SystemInfo) -> Option<Self> {
+        let about = EngineAbout::of(&version, &info);
         let able = |ability: Option<bool>| ability.unwrap_or(false);
         let security = info.security_options.unwrap_or_default();
         let init = info.init_commit.and_then(|commit| commit.id);
         Some(Self {
+            about,
             root_directory: info.docker_root_dir.filter(|path| path.starts_with('/')),
             keeps_unfinished_pulls: keeps_unfinished_pulls(info.driver_status.as_deref()),
             has_start_interval: has_start_interval(&version),
@@ -109,6 +114,7 @@ impl EngineInfo {
     /// Why this engine would refuse the container, or drop a part of it without a word; each names the variable.
     pub fn problems(&self, runtime: &RuntimeSettings) -> impl Iterator<Item = String> {
         [
+            self.about.too_old(),
             self.limit_problem(&runtime.limits),
             self.network_mode_problem(&runtime.network),
             self.init_problem(runtime.init),

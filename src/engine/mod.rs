@@ -4,6 +4,7 @@
 //! [`PulledImage`] for a pull that is proven, a [`Vacancy`] for a name that is free, a [`CreatedContainer`] for
 //! the start. Every verb has a deadline of its own, because bollard's covers response headers only.
 
+mod about;
 mod connect;
 mod container;
 mod container_spec;
@@ -33,6 +34,7 @@ use bollard::Docker;
 use crate::domain::ContainerName;
 use crate::settings::EngineSettings;
 
+pub use about::EngineAbout;
 pub use container::{ContainerId, ContainerStatus, Health, ImageId, Observed};
 pub use container_spec::{ContainerLog, ContainerSpec};
 pub use error::{Effect, EngineError, EngineFault};

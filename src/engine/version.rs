@@ -29,7 +29,7 @@ pub(super) fn keeps_unfinished_pulls(driver_status: Option<&[Vec<String>]>) -> b
 }
 
 /// `1.41` as two numbers; what cannot be read is older than anything.
-fn api(version: Option<&str>) -> (u32, u32) {
+pub(super) fn api(version: Option<&str>) -> (u32, u32) {
     let parts = version.and_then(|version| version.split_once('.'));
     let numbers = parts.and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
     numbers.unwrap_or_default()

@@ -119,6 +119,7 @@ pub(super) fn changes(evidence: &Evidence<'_>) -> (Vec<Change>, usize) {
             phase: Phase::of(known),
         }),
         signal: None,
+        stopped: false,
         oom_killed: false,
         lifecycle: false,
         updated: false,
@@ -143,6 +144,8 @@ struct Reading<'a> {
     holder: Option<Holder>,
     /// A signal whose process has not ended, and where it was told.
     signal: Option<(usize, Option<String>)>,
+    /// A stop was told whose end is still to come: engines from 26 on tell the two in either order.
+    stopped: bool,
     oom_killed: bool,
     /// Whether an event told of an end or a start.
     lifecycle: bool,
@@ -210,6 +213,7 @@ impl Reading<'_> {
             (EventAction::Died { exit_code }, Some(Phase::Up | Phase::Paused)) => {
                 self.died(at, *exit_code);
             }
+            (EventAction::Stopped, Some(Phase::Up | Phase::Paused)) => self.stopped = true,
             // A stop of a container that its policy was about to bring back.
             (EventAction::Stopped, Some(Phase::Waiting)) => {
                 self.signal = None;
@@ -254,6 +258,7 @@ impl Reading<'_> {
         let event = &self.evidence.events[at];
         let id = event.container.as_str();
         let signal = self.signal.take().map(|(_, signal)| signal);
+        let stopped = std::mem::take(&mut self.stopped);
         let oom_killed = std::mem::take(&mut self.oom_killed);
         self.lifecycle = true;
         self.set_phase(Phase::Down);
@@ -261,10 +266,9 @@ impl Reading<'_> {
         change.exit_code = exit_code;
         change.oom_killed = oom_killed;
         change.ended = event.at_nanos;
-        match signal {
-            Some(signal) => self.killed(at, signal, &mut change),
+        match (signal, stopped) {
             // By itself: a stop or a removal behind it is another act.
-            None => {
+            (None, false) => {
                 if oom_killed {
                     change.by = Cause::Kernel;
                 }
@@ -273,19 +277,21 @@ impl Reading<'_> {
                     self.set_phase(Phase::Waiting);
                 }
             }
+            (signal, stopped) => self.killed(at, signal.flatten(), stopped, &mut change),
         }
         self.found.push(change);
     }
 
-    /// A signal of somebody came before the end: of which act it was a part, what follows tells.
-    fn killed(&mut self, at: usize, signal: Option<String>, change: &mut Change) {
+    /// A signal of somebody came before the end: of which act it was a part, a stop that is told already says, or what
+    /// follows.
+    fn killed(&mut self, at: usize, signal: Option<String>, stopped: bool, change: &mut Change) {
         change.by = Cause::Somebody;
         if self.then(at, &[is_stopped, is_started, is_restarted])
             || self.then(at, &[is_started, is_restarted])
         {
             change.what = Observation::Restarted;
             self.set_phase(Phase::Up);
-        } else if self.then(at, &[is_stopped]) {
+        } else if stopped || self.then(at, &[is_stopped]) {
             change.what = Observation::Stopped;
         } else if self.then(at, &[is_removed]) {
             change.what = Observation::Removed;

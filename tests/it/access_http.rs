@@ -65,7 +65,7 @@ fn without_the_pinned_token_nobody_deploys_stops_or_reads_the_status() {
     assert_eq!(agent.status()["running"], true);
     assert_eq!(world.events("operation_started").len(), 1);
     // The answer does not wait for the record of a refusal.
-    crate::harness::until("it is recorded", std::time::Duration::from_secs(5), || {
+    crate::harness::until("it is recorded", std::time::Duration::from_secs(30), || {
         world
             .events("rejected")
             .iter()
@@ -104,7 +104,7 @@ fn a_tokens_secret_that_was_sent_as_its_id_is_named_nowhere() {
             .status,
         403
     );
-    crate::harness::until("it is recorded", Duration::from_secs(5), || {
+    crate::harness::until("it is recorded", Duration::from_secs(30), || {
         !world.events("rejected").is_empty()
     });
     let found = crate::harness::found_below(world.directory.path(), &secret[..16]);
@@ -270,7 +270,7 @@ fn nobody_is_told_to_send_a_body_before_access_was_checked() {
             "{rest}"
         );
     }
-    crate::harness::until("each is recorded", Duration::from_secs(5), || {
+    crate::harness::until("each is recorded", Duration::from_secs(30), || {
         world.events("rejected").len() == 4
     });
     let body = json!({ "image": world.image("1.0.0") }).to_string();

@@ -210,7 +210,7 @@ fn jumping(
 fn the_age_of_the_view_does_not_follow_the_clock() {
     let world = world();
     let (clock, agent) = Clock::and_agent(&world);
-    agent.status_until(Duration::from_secs(5), |answer| answer.status == 200);
+    agent.status_until(Duration::from_secs(30), |answer| answer.status == 200);
     clock.set(YEAR);
     assert_eq!(agent.status_answer().status, 200, "it is not a year old");
     let fake = world.fake.as_ref().expect("a fake engine");

@@ -134,7 +134,7 @@ async fn a_helper_that_hangs_is_killed_with_its_children() {
     );
     let child = std::fs::read_to_string(docker.0.path().join("child")).expect("it began");
     let child = format!("/proc/{}/stat", child.trim());
-    crate::harness::until("the child is gone", Duration::from_secs(5), || {
+    crate::harness::until("the child is gone", Duration::from_secs(30), || {
         // A zombie has ended: where nobody reaps it, it stays to be seen.
         std::fs::read_to_string(&child).map_or(true, |stat| stat.contains(") Z"))
     });

@@ -535,6 +535,7 @@ pub fn scripts() -> Vec<String> {
         "deploy/debian/postrm",
         "tests/run",
         "tests/engine",
+        "tests/engines",
         "tests/plain",
         "examples/benchmark",
         "examples/operator",

@@ -34,7 +34,7 @@ fn deploy(world: &World, agent: &Agent, image: &str) -> u16 {
 }
 
 fn rejected(world: &World) -> Value {
-    until("it is recorded", std::time::Duration::from_secs(5), || {
+    until("it is recorded", std::time::Duration::from_secs(30), || {
         !world.events("rejected").is_empty()
     });
     world.events("rejected").pop().expect("a record")

@@ -41,7 +41,7 @@ const AFTERWARDS: &str =
 const THE_PROGRAM: &str = "what the program needs, and how it ends, shows when it runs";
 
 /// The table, in the order of the steps.
-pub const CAUSES: [Cause; 41] = [
+pub const CAUSES: [Cause; 42] = [
     // What the settings ask for.
     cause(
         Step::Create,
@@ -60,6 +60,12 @@ pub const CAUSES: [Cause; 41] = [
         "the host's network on an engine that remaps users",
         checked("info::network_mode_problem"),
         "known_engines::the_hosts_network_of_an_engine_that_remaps_users_is_refused",
+    ),
+    cause(
+        Step::Create,
+        "an engine that is older than what the agent asks of it",
+        checked("about::too_old"),
+        "known_engines::an_engine_that_is_too_old_is_named",
     ),
     cause(
         Step::Start,

@@ -201,9 +201,12 @@ impl Observer {
             .filter(|event| event.action != EventAction::OutOfMemory);
         let open = match told.next().map(|event| &event.action) {
             Some(EventAction::Stopped) => true,
-            Some(EventAction::Died { .. }) => told
-                .next()
-                .is_some_and(|before| matches!(before.action, EventAction::Signalled { .. })),
+            Some(EventAction::Died { .. }) => told.next().is_some_and(|before| {
+                matches!(
+                    before.action,
+                    EventAction::Signalled { .. } | EventAction::Stopped
+                )
+            }),
             _ => false,
         };
         if open { RESTART_PAUSE } else { PAUSE }

@@ -109,6 +109,34 @@ fn a_stop_and_a_kill_are_told_although_no_start_follows() {
     }
 }
 
+/// As engines from 26 on may tell it.
+#[test]
+fn a_stop_that_is_told_before_the_end_is_the_same_act() {
+    let mut told = Told::of_a_running_one();
+    told.event(signal("15"));
+    told.event(signal("9"));
+    told.event(EventAction::Stopped);
+    told.event(DIED);
+    told.shows(ContainerStatus::Exited);
+    told.pass(10);
+    assert_eq!(told.words(), ["Stopped Somebody"]);
+}
+
+#[test]
+fn a_restart_whose_stop_is_told_before_its_end_is_one_act() {
+    let mut told = Told::of_a_running_one();
+    told.event(signal("15"));
+    told.event(EventAction::Stopped);
+    told.event(DIED);
+    told.shows(ContainerStatus::Exited);
+    told.pass(5);
+    told.shows(ContainerStatus::Running);
+    told.event(EventAction::Started);
+    told.event(EventAction::Restarted);
+    told.pass(20);
+    assert_eq!(told.words(), ["Restarted Somebody"]);
+}
+
 #[test]
 fn an_inspect_that_is_ahead_of_the_events_gives_them_time() {
     let mut told = Told::of_a_running_one();

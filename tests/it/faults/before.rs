@@ -110,7 +110,7 @@ fn being_removed(world: &World, id: &str) {
     let socket = fake.socket().to_owned();
     let path = format!("/containers/{id}?force=1&v=1");
     std::thread::spawn(move || engine_call(&socket, "DELETE", &path, None));
-    until("the removal is under way", Duration::from_secs(5), || {
+    until("the removal is under way", Duration::from_secs(30), || {
         world
             .container()
             .is_none_or(|shown| shown["State"]["Status"] == "removing")

@@ -5,6 +5,7 @@
 mod agent;
 mod message;
 mod private_engine;
+mod store;
 
 use std::collections::HashMap;
 use std::os::unix::fs::PermissionsExt;
@@ -13,7 +14,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use dreichor_test_support::database::Database;
-use dreichor_test_support::fake_engine::{Controls, FakeEngine, FaultProxy, Verb, When, WhileAway};
+use dreichor_test_support::fake_engine::{
+    Controls, FakeEngine, Fault, FaultProxy, Kind as How, Verb, When, WhileAway,
+};
 use dreichor_test_support::images::{BuiltImage, ImageSpec};
 use dreichor_test_support::registry::Registry;
 use serde_json::{Value, json};
@@ -56,6 +59,8 @@ pub struct World {
     pub port: u16,
     socket: PathBuf,
     private: Option<PrivateEngine>,
+    /// In front of an engine that is to say something else.
+    reworded: Option<FaultProxy>,
 }
 
 impl World {
@@ -92,6 +97,7 @@ impl World {
             port: free_port(),
             socket,
             private: None,
+            reworded: None,
         };
         world.furnish();
         world
@@ -120,6 +126,16 @@ impl World {
         let host = format!("unix://{}", self.socket.display());
         self.set("DOCKER_HOST", &host);
         self.private = Some(engine);
+    }
+
+    /// Ends the real engine of one's own, in order as an upgrade does or at once, and starts it again.
+    pub fn bring_engine_back(&mut self, in_order: bool) {
+        let engine = self.private.as_mut().expect("an engine of one's own");
+        match in_order {
+            true => engine.end(),
+            false => engine.kill(),
+        }
+        engine.up();
     }
 
     /// Kills the engine, waits, and starts it again.
@@ -402,14 +418,28 @@ impl World {
     /// Puts a proxy with faults and gates in front of a real engine; the fake one has them itself.
     pub fn proxied(&mut self) -> Option<FaultProxy> {
         let socket = self.path("proxy.sock");
+        let reworded = self.reworded.as_ref();
+        let upstream = reworded.map_or(self.socket.as_path(), FaultProxy::socket);
         let proxy = self
             .fake
             .is_none()
-            .then(|| FaultProxy::start(&socket, &self.socket));
+            .then(|| FaultProxy::start(&socket, upstream));
         if proxy.is_some() {
             self.set("DOCKER_HOST", &format!("unix://{}", socket.display()));
         }
         proxy
+    }
+
+    /// From now on the engine, as the agent sees it, answers such a call in other words: `(true, other)`.
+    pub fn reword(&mut self, verb: Verb, words: &[(&str, &str)]) {
+        let words = words.iter();
+        let words = words.map(|&(is, other)| (is.to_owned(), other.to_owned()));
+        let socket = self.path("reworded.sock");
+        let proxy = FaultProxy::start(&socket, &self.socket);
+        let fault = Fault::after(verb, How::Reworded(words.collect()));
+        proxy.controls().inject(fault);
+        self.set("DOCKER_HOST", &format!("unix://{}", socket.display()));
+        self.reworded = Some(proxy);
     }
 
     /// The faults and gates of whatever stands on the agent's way to the engine.
@@ -504,7 +534,10 @@ impl World {
     /// Every record of the audit trail, checked to be JSON lines.
     pub fn trail(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(self.path("state/audit.jsonl")).expect("a trail");
-        text.lines()
+        // What a running agent is at has no end yet.
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        whole
+            .lines()
             .map(|line| serde_json::from_str(line).expect("a JSON line"))
             .collect()
     }

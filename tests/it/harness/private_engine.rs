@@ -107,6 +107,16 @@ impl PrivateEngine {
         );
     }
 
+    /// Ends it in order, as an upgrade of its package does.
+    pub fn end(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let pid = child.id().to_string();
+            let told = Command::new("kill").arg(&pid).status();
+            assert!(told.expect("kill runs").success());
+            child.wait().expect("waited for");
+        }
+    }
+
     /// Ends it at once, as a crash would.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {

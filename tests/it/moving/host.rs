@@ -96,7 +96,7 @@ fn the_container_of_the_old_agent_is_replaced_by_the_first_deploy() {
     assert!(ran.status.success(), "{said}");
     let old = world.id();
     let agent = world.agent();
-    agent.status_until(Duration::from_secs(5), |answer| answer.status == 200);
+    agent.status_until(Duration::from_secs(30), |answer| answer.status == 200);
     assert_eq!(agent.status()["running"], true);
     assert_eq!(agent.deploy(&world.image("1.0.1")).status, 200);
     assert_ne!(world.id(), old);

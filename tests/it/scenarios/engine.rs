@@ -1,8 +1,9 @@
 //! The engine is killed and comes back, while nothing happens and in the middle of a deploy.
 
+use std::process::Command;
 use std::time::Duration;
 
-use crate::harness::{World, image_asked, until};
+use crate::harness::{Kind, World, image_asked, until};
 
 on_both_engines!(
     an_engine_that_restarts_while_idle_is_followed,
@@ -65,4 +66,66 @@ fn an_engine_that_restarts_during_a_deploy_ends_it_with_the_truth(mut world: Wor
     let again = agent.deploy(&image);
     assert_eq!(again.status, 200, "{}", again.body);
     assert_eq!(world.count(), 1);
+}
+
+/// What `check` says on its standard output.
+fn check(world: &World) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_deploy-agent"))
+        .args(["check", "--env-file"])
+        .arg(world.env_file())
+        .env_clear()
+        .output()
+        .expect("it runs");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// What an upgrade of the engine's package does to the runtime, and what a crash: by policy, and as `check` tells.
+#[test]
+fn what_becomes_of_the_runtime_when_a_real_engine_restarts_is_what_check_tells() {
+    let mut world = World::new(Kind::Real);
+    world.own_engine();
+    world.push("1.0.0", &["run"]);
+    for (policy, in_order, comes_back) in [
+        ("unless-stopped", true, true),
+        ("unless-stopped", false, false),
+        ("always", true, true),
+        ("always", false, true),
+        ("no", true, false),
+        ("on-failure", true, false),
+    ] {
+        world.set("RUNTIME_RESTART_POLICY", policy);
+        let agent = world.agent();
+        let answer = agent.deploy(&world.image("1.0.0"));
+        assert_eq!(answer.status, 200, "{policy}: {}", answer.body);
+        let before = world.identity();
+        drop(agent);
+        let info = world.engine("GET", "/info", None).json();
+        let stays = info["LiveRestoreEnabled"] == true;
+        let said = check(&world);
+        let words = match (stays, policy) {
+            (true, _) => "leaves the runtime running (live-restore)",
+            (false, "always") => "ends the runtime and brings it back (always)",
+            (false, "unless-stopped") => "but not after the engine was killed",
+            (false, "no") => "nothing brings it back (no)",
+            (false, _) => "only if it ended with an error (on-failure)",
+        };
+        assert!(said.contains(words), "{policy}: {said}");
+        let on = if stays { "on" } else { "off" };
+        let version = info["ServerVersion"].as_str().expect("a version");
+        for told in [version, &format!("live-restore {on}")] {
+            assert!(said.contains(told), "{told}: {said}");
+        }
+        world.bring_engine_back(in_order);
+        let runs = || world.shown()["State"]["Running"] == true;
+        let case = format!("{policy}, ended in order {in_order}, live-restore {stays}");
+        if stays {
+            assert_eq!(world.identity(), before, "{case}");
+        } else if comes_back {
+            until(&case, BACK, runs);
+            assert_ne!(world.identity(), before, "{case}");
+        } else {
+            std::thread::sleep(Duration::from_secs(3));
+            assert!(!runs(), "{case}");
+        }
+    }
 }

@@ -261,7 +261,7 @@ fn mutable_tags_may_be_allowed_in_dev(mut world: World) {
     assert_eq!(agent.deploy(&world.image("1.0.0")).status, 200);
 }
 
-fn a_pull_that_stalls_is_given_up_within_the_budget(mut world: World) {
+pub(super) fn a_pull_that_stalls_is_given_up_within_the_budget(mut world: World) {
     // The least that the other settings allow: five seconds are left for the pull.
     world.set("OPERATION_BUDGET_SECONDS", "32");
     let (agent, old) = world.running_one();
@@ -273,7 +273,7 @@ fn a_pull_that_stalls_is_given_up_within_the_budget(mut world: World) {
     let words = [
         "pull failed",
         "had come",
-        "repeating the deploy begins anew",
+        world.store().repeated_pull,
         "deploy-agent pull dev 2.0.0",
     ];
     untouched(&world, &agent, &old, &answer, 504, &words);

@@ -52,7 +52,7 @@ fn a_freeze_refuses_deploys_and_no_stop_until_it_is_thawed(mut world: World) {
     assert_eq!(world.operator("thaw", &[]).0, 0);
     let short = ["--reason", "x", "--until", "1s"];
     assert_eq!(world.operator("freeze", &short).0, 0);
-    until("its end comes", Duration::from_secs(5), || {
+    until("its end comes", Duration::from_secs(30), || {
         agent.deploy(&world.image("1.0.0")).status == 200
     });
 }
@@ -174,7 +174,7 @@ fn a_freeze_needs_a_reason_of_one_line_and_an_end_within_30_days() {
     }
     assert!(!world.path("state/freeze.json").exists());
     assert!(world.events("operation_started").is_empty());
-    until("all are recorded", Duration::from_secs(5), || {
+    until("all are recorded", Duration::from_secs(30), || {
         world.events("rejected").len() == 5
     });
 }

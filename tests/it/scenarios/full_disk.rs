@@ -55,7 +55,7 @@ impl Filler {
             let (path, ended) = (self.bind.join("filler"), Arc::clone(&self.ended));
             self.by_hand = Some(std::thread::spawn(move || fill(&path, &ended)));
         }
-        until("the disk is full", Duration::from_secs(20), || {
+        until("the disk is full", Duration::from_secs(30), || {
             disk.is_full()
         });
     }
@@ -164,7 +164,7 @@ fn a_runtime_that_fills_the_disk_through_its_bind_is_stopped_and_that_is_recorde
     );
     let told = |value: u32| {
         let line = format!("dreichor_trail_writable{{environment=\"dev\"}} {value}");
-        until(&line, Duration::from_secs(15), || {
+        until(&line, Duration::from_secs(30), || {
             fs::read_to_string(&metrics).is_ok_and(|text| text.contains(&line))
         });
     };
@@ -174,7 +174,7 @@ fn a_runtime_that_fills_the_disk_through_its_bind_is_stopped_and_that_is_recorde
     }
     assert!(disk.is_full());
     filler.free();
-    until("a deploy is taken", Duration::from_secs(10), || {
+    until("a deploy is taken", Duration::from_secs(30), || {
         agent.deploy(&world.image("2.0.0")).status == 200
     });
     told(1);
@@ -211,7 +211,7 @@ fn an_agent_starts_on_a_full_disk_serves_the_status_and_stops(mut world: World) 
     }
     assert_stopped(&world, &agent);
     filler.free();
-    until("a deploy is taken", Duration::from_secs(10), || {
+    until("a deploy is taken", Duration::from_secs(30), || {
         agent.deploy(&world.image("2.0.0")).status == 200
     });
     assert_eq!(stops(&disk).len(), 1);
@@ -268,10 +268,10 @@ fn half_a_line_on_a_full_disk_is_kept_aside_and_a_stop_is_carried_out(mut world:
     );
     assert!(world.container().is_none());
     filler.free();
-    until("the stop is recorded", Duration::from_secs(20), || {
+    until("the stop is recorded", Duration::from_secs(30), || {
         stops(&disk).len() == 1
     });
-    until("a deploy is taken", Duration::from_secs(10), || {
+    until("a deploy is taken", Duration::from_secs(30), || {
         agent.deploy(&world.image("2.0.0")).status == 200
     });
     assert_eq!(disk.trail().matches("torn_line_kept_aside").count(), 1);
@@ -314,7 +314,7 @@ fn without_any_room_a_stop_is_carried_out_and_recorded_when_there_is_some(mut wo
     }
     filler.free();
     // The first that failed, and the one that stopped something.
-    until("they are recorded", Duration::from_secs(10), || {
+    until("they are recorded", Duration::from_secs(30), || {
         stops(&disk).len() == recorded + 2
     });
     let last = stops(&disk).pop().expect("the last");
@@ -323,7 +323,7 @@ fn without_any_room_a_stop_is_carried_out_and_recorded_when_there_is_some(mut wo
         (&json!("succeeded"), &json!("nothing"))
     );
     assert!(disk.trail().contains("predecessor_ended"));
-    until("the reserve is back", Duration::from_secs(10), || {
+    until("the reserve is back", Duration::from_secs(30), || {
         reserve
             .metadata()
             .is_ok_and(|found| found.len() >= 512 * 1024)
@@ -351,17 +351,17 @@ fn an_agent_that_cannot_open_its_trail_for_want_of_room_serves_stops_and_goes_on
     fs::remove_file(disk.state().join("reserve")).expect("removed");
     let newest = disk.state().join("audit.jsonl");
     fs::write(&newest, format!("{whole}{{\"v\":1,\"half a li")).expect("it has these blocks");
-    until("the disk is full", Duration::from_secs(20), || {
+    until("the disk is full", Duration::from_secs(30), || {
         disk.is_full()
     });
     let agent = world.agent();
     assert_serves(&world, &disk, &agent, &old);
     assert_stopped_without_a_record(&world, &agent, "No space left");
     filler.free();
-    until("the stop is recorded", Duration::from_secs(20), || {
+    until("the stop is recorded", Duration::from_secs(30), || {
         disk.trail().starts_with(&whole) && stops(&disk).len() == 1
     });
-    until("a deploy is taken", Duration::from_secs(10), || {
+    until("a deploy is taken", Duration::from_secs(30), || {
         agent.deploy(&world.image("2.0.0")).status == 200
     });
     assert_eq!(disk.trail().matches("torn_line_kept_aside").count(), 1);
@@ -389,20 +389,20 @@ fn an_operation_that_a_kill_left_is_closed_on_a_full_disk(mut world: World) {
             // It ends without an answer.
             crate::harness::exchange_raw(port, &bytes);
         });
-        until("the stop has begun", Duration::from_secs(10), || {
+        until("the stop has begun", Duration::from_secs(30), || {
             disk.trail().contains(r#""step":"stop""#)
         });
         let path = filler.bind.join("filler");
         let ended = Arc::clone(&filler.ended);
         filler.by_hand = Some(std::thread::spawn(move || fill(&path, &ended)));
-        until("the disk is full", Duration::from_secs(20), || {
+        until("the disk is full", Duration::from_secs(30), || {
             disk.is_full()
         });
         agent.signal("KILL");
         agent.wait();
     });
     let agent = world.agent();
-    until("it is closed", Duration::from_secs(10), || {
+    until("it is closed", Duration::from_secs(30), || {
         disk.trail().contains("operation_interrupted")
     });
     agent.status();

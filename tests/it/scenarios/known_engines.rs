@@ -11,6 +11,7 @@ on_both_engines!(
     the_hosts_network_of_an_engine_that_remaps_users_is_refused,
     an_init_that_the_engine_does_not_have_is_refused,
     an_engine_that_is_not_dockers_is_named,
+    an_engine_that_is_too_old_is_named,
     a_log_driver_that_cannot_log_fails_the_start,
     what_the_engine_refuses_for_reasons_of_its_own_fails_the_create,
     a_health_check_that_crashes_the_engine_is_refused,
@@ -18,6 +19,9 @@ on_both_engines!(
 
 /// What Podman answers, as far as anybody asks.
 const PODMAN: &str = r#"{"Components":[{"Name":"Podman Engine","Version":"4.3.1"},{"Name":"Conmon","Version":"2.1.6"}],"Version":"4.3.1","ApiVersion":"1.41","Os":"linux","Arch":"amd64"}"#;
+
+/// What an engine before 20.10 answers.
+const OLD: &str = r#"{"Version":"19.03.15","ApiVersion":"1.40","Os":"linux","Arch":"amd64"}"#;
 
 /// A running container that needs neither network nor init.
 fn running(world: &mut World) -> (Agent, Value) {
@@ -83,8 +87,23 @@ fn an_engine_that_is_not_dockers_is_named(mut world: World) {
     checked(&world, &["DOCKER_HOST", words[0], words[1]]);
 }
 
+fn an_engine_that_is_too_old_is_named(mut world: World) {
+    let proxy = world.proxied();
+    let (agent, old) = world.running_one();
+    let answers = Fault::before(
+        Verb::Version,
+        How::Status(200, ErrorBody::Plain(OLD.to_owned())),
+    );
+    world.controls(&proxy).inject(answers);
+    let answer = agent.deploy(&world.image("1.0.0"));
+    assert_eq!(answer.status, 500, "{}", answer.body);
+    let words = ["19.03.15", "API 1.40", "20.10"];
+    refused(&world, &agent, &old, &answer, "preflight", &words);
+    checked(&world, &words);
+}
+
 /// An engine does not tell the options of its driver.
-fn a_log_driver_that_cannot_log_fails_the_start(mut world: World) {
+pub(super) fn a_log_driver_that_cannot_log_fails_the_start(mut world: World) {
     let nowhere = [
         "--log-driver=syslog",
         "--log-opt=syslog-address=tcp://127.0.0.1:1",
@@ -97,7 +116,8 @@ fn a_log_driver_that_cannot_log_fails_the_start(mut world: World) {
     let answer = world.agent().deploy(&world.image("1.0.0"));
     assert_eq!(answer.status, 500, "{}", answer.body);
     for word in [
-        "start failed: failed to initialize logging driver",
+        "start failed: ",
+        "failed to initialize logging driver",
         "was created but is not running",
     ] {
         assert!(answer.reason().contains(word), "{}", answer.body);

@@ -106,7 +106,7 @@ impl Disk {
         let device = device.expect("it is mounted from a loop device");
         let trigger = format!("/sys/fs/ext4/{device}/trigger_fs_error");
         std::fs::write(trigger, "a test").expect("it fails on demand");
-        until("it takes no more writes", Duration::from_secs(5), || {
+        until("it takes no more writes", Duration::from_secs(30), || {
             std::fs::write(self.at.join("probe"), "x").is_err()
         });
     }

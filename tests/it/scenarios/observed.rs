@@ -64,7 +64,7 @@ fn updated(world: &World, id: &str) {
     assert_eq!(world.engine("POST", &path, Some(&limits)).status, 200);
 }
 
-fn every_act_of_somebody_else_is_one_record(mut world: World) {
+pub(super) fn every_act_of_somebody_else_is_one_record(mut world: World) {
     let agent = quick(&mut world, "no");
     let id = deployed(&world, &agent, "1.0.0");
     let mut expected = vec!["absent unknown"];

@@ -85,7 +85,7 @@ fn a_full_queue_answers_503_and_status_goes_on(mut world: World) {
         wait_for_step(&world, 1, "stop");
         let others: Vec<_> = (0..3).map(|_| scope.spawn(|| agent.stop())).collect();
         // One waits, the others are told so at once, and the status answers meanwhile.
-        until("two are refused", Duration::from_secs(2), || {
+        until("two are refused", Duration::from_secs(30), || {
             others.iter().filter(|other| other.is_finished()).count() == 2
         });
         assert_eq!(agent.status_answer().status, 200);

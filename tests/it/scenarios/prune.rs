@@ -121,13 +121,19 @@ fn what_lost_its_tag_is_removed_unless_a_container_uses_it(mut world: World) {
             users.push(made["Id"].as_str().expect("an id").to_owned());
         }
     }
+    // A store that forgets what lost its name has nothing left to prune.
+    let (held, removed) = match world.store().keeps_the_nameless {
+        true => (3, 1),
+        false => (1, 0),
+    };
     let digests = names(&world, "RepoDigests");
-    assert_eq!(digests.len(), 3, "{digests:?}");
+    assert_eq!(digests.len(), held, "{digests:?}");
     let running = world.identity();
     let (code, said) = world.operator("prune", &["--yes"]);
     assert_eq!(code, 0, "{said}");
-    assert_eq!(said.matches("removed ").count(), 1, "{said}");
-    assert_eq!(names(&world, "RepoDigests").len(), 2, "{said}");
+    assert_eq!(said.matches("removed ").count(), removed, "{said}");
+    let digests = names(&world, "RepoDigests");
+    assert_eq!(digests.len(), held - removed, "{said}");
     assert_eq!(names(&world, "RepoTags"), ["1.0.0"]);
     assert_eq!(world.identity(), running);
     for user in users {

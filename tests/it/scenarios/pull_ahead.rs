@@ -75,7 +75,7 @@ fn a_pull_ahead_is_held_to_the_rules_of_a_deploy(world: World) {
         assert!(said.contains(says), "{image}: {said}");
     }
     // Nobody waits for these records.
-    until("all are recorded", Duration::from_secs(5), || {
+    until("all are recorded", Duration::from_secs(30), || {
         world.events("rejected").len() == 4
     });
     assert_eq!(world.events("rejected")[0]["http"], 422);
@@ -124,7 +124,7 @@ fn a_pull_ahead_ends_with_whoever_asked_and_with_the_agent(mut world: World) {
     };
     let mut pull = stalled(&world, "2.0.0");
     crate::local::interrupt(&mut pull);
-    until("the end is recorded", Duration::from_secs(5), || {
+    until("the end is recorded", Duration::from_secs(30), || {
         ends(&world).len() == 1
     });
     assert_eq!(ends(&world)[0]["outcome"], "failed");

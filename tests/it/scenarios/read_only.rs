@@ -143,7 +143,7 @@ fn a_trail_that_may_not_be_changed_is_found_again_without_a_restart(mut world: W
     assert_nothing_can_be_started(&world, &agent);
     assert_stopped_without_a_record(&world, &agent, "Operation not permitted");
     assert!(run("chattr", &["-i", &trail]));
-    until("the stop is recorded", Duration::from_secs(10), || {
+    until("the stop is recorded", Duration::from_secs(30), || {
         disk.trail()
             .contains(r#""kind":"stop","outcome":"succeeded""#)
     });
@@ -192,7 +192,7 @@ fn a_silent_disk_does_not_hold_up_a_stop(mut world: World) {
         begun.elapsed()
     );
     disk.thaw();
-    until("the stop is recorded", Duration::from_secs(10), || {
+    until("the stop is recorded", Duration::from_secs(30), || {
         disk.trail()
             .contains(r#""kind":"stop","outcome":"succeeded""#)
     });

@@ -71,10 +71,13 @@ fn a_registry_that_hands_back_what_it_was_sent_puts_no_secret_into_a_reason(worl
     let answer = agent.deploy(&world.image("1.0.0"));
     assert_eq!(answer.status, 502, "{}", answer.body);
     let reason = answer.reason();
-    assert!(
-        reason.contains("no access with") && reason.contains("***"),
-        "it did hand them back: {reason}"
-    );
+    match world.store().repeats_the_registry {
+        true => assert!(
+            reason.contains("no access with") && reason.contains("***"),
+            "it did hand them back: {reason}"
+        ),
+        false => assert!(reason.contains("403"), "{reason}"),
+    }
     let encoded =
         base64::engine::general_purpose::STANDARD.encode(format!("deployer:{REGISTRY_PASSWORD}"));
     for secret in [REGISTRY_PASSWORD, &encoded] {

@@ -18,7 +18,7 @@ const READER: &str = "TRAIL_ODD_READER";
 const AT: &str = "TRAIL_ODD_PATH";
 const ALL: &[&str] = &["verify", "history", "open"];
 /// A reader that takes longer waits for something.
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(30);
 /// A reader that needs more, in KiB, reads what has no end.
 const MEMORY: u64 = 64 * 1024;
 /// What a reader may have of addresses, in KiB, so that one that reads without end stops.

@@ -5,7 +5,7 @@
 mod pushes;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -15,8 +15,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
-use crate::http::Wire;
 use crate::http::blocking::{self, Blocking};
+use crate::http::{Head, Wire};
 use crate::images::{self, BuiltImage};
 
 /// The bearer token that the token server gives.
@@ -369,7 +369,7 @@ impl Reply {
 
 fn serve(shared: &Shared, stream: &TcpStream) -> std::io::Result<()> {
     let mut wire = Wire::new(Blocking(stream));
-    while let Some((head, body)) = blocking::request(&mut wire)? {
+    while let Some((head, body)) = next_request(&mut wire)? {
         let (method, target) = head.request_line();
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let authorization = head.header("authorization");
@@ -385,6 +385,20 @@ fn serve(shared: &Shared, stream: &TcpStream) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The next request. What is none gets the bare 400 of every server of HTTP: the store of containerd tries TLS first, and
+/// goes on without it only when it hears that it speaks to one.
+fn next_request(wire: &mut Wire<Blocking<&TcpStream>>) -> std::io::Result<Option<(Head, Vec<u8>)>> {
+    let request = blocking::request(wire);
+    if request
+        .as_ref()
+        .is_err_and(|error| error.kind() == ErrorKind::InvalidData)
+    {
+        let refusal = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+        wire.stream().0.write_all(refusal)?;
+    }
+    request
 }
 
 fn answer(shared: &Shared, method: &str, path: &str, authorization: Option<&str>) -> Reply {

@@ -73,12 +73,18 @@ impl Host {
                 stop_signal(c),
             )
         };
-        self.change(|world| self.signal(world, &id, signal));
+        self.change(|world| {
+            world.stopping.insert(id.clone());
+            self.signal(world, &id, signal);
+        });
         if !self.ended_within(&id, run, grace).await {
             self.change(|world| self.signal(world, &id, 9));
             self.ended_within(&id, run, -1).await;
         }
-        if let Some(c) = self.world().get(&id) {
+        let mut world = self.world();
+        let waits = world.stopping.remove(&id);
+        let told = world.release.tells_stops_first() && !waits;
+        if let Some(c) = world.get(&id).filter(|_| !told) {
             self.events.tell(c, "stop", &[]);
         }
         Ok(Answer::empty(204))

@@ -72,6 +72,7 @@ pub(crate) async fn spoilt<W: AsyncWrite + Unpin>(
             return Ok(Some(*code));
         }
         Kind::Drip(pause) => drip(out, answer, *pause).await?,
+        Kind::Reworded(words) => truly(out, reworded(answer, words.clone()), controls).await?,
         Kind::Late(by) => truly(out, late(answer, *by), controls).await?,
         Kind::SplitCrlf => split_crlf(out, answer).await?,
         Kind::ThenRefuse => {
@@ -274,6 +275,31 @@ fn late(answer: Answer, by: Duration) -> Answer {
         body: Body::Stream(late),
         ..answer
     }
+}
+
+/// Every piece in other words: a line, or the whole of it.
+fn reworded(answer: Answer, words: Vec<(String, String)>) -> Answer {
+    let reword = move |piece: Vec<u8>| {
+        let text = String::from_utf8_lossy(&piece).into_owned();
+        let replace = |text: String, (from, to): &(String, String)| text.replace(from, to);
+        words.iter().fold(text, replace).into_bytes()
+    };
+    let body = match answer.body {
+        Body::Empty => Body::Empty,
+        Body::Full(body) => Body::Full(reword(body)),
+        Body::Stream(mut pieces) => {
+            let (other_in, other) = mpsc::channel(1);
+            tokio::spawn(async move {
+                while let Some(piece) = pieces.recv().await {
+                    if other_in.send(reword(piece)).await.is_err() {
+                        return;
+                    }
+                }
+            });
+            Body::Stream(other)
+        }
+    };
+    Answer { body, ..answer }
 }
 
 async fn rewritten(answer: Answer, rewrite: fn(Value) -> Value) -> Answer {

@@ -15,6 +15,7 @@ use super::host::Host;
 use super::images::{Image, with_tag};
 use super::power::{Life, WhileAway};
 use super::refusals::Network;
+use super::release::Release;
 use super::server::Server;
 use super::sightings::Sighting;
 
@@ -356,6 +357,11 @@ impl FakeEngine {
     pub fn without_init(&self) {
         self.host()
             .change(|world| world.host_of_engine.init_is_missing = true);
+    }
+
+    /// The engine is of this version.
+    pub fn release(&self, release: Release) {
+        self.host().change(|world| world.release = release);
     }
 
     /// Another engine answers in its place.

@@ -35,6 +35,9 @@ pub enum Kind {
     MissingFields,
     /// Each piece of a stream so much later, as on a busy host. The effect is done.
     Late(Duration),
+    /// The true answer with each of these words replaced by its other, as an engine of another version would say it. The
+    /// effect is done.
+    Reworded(Vec<(String, String)>),
     /// A container's status that no client knows. The effect is done.
     UnknownStatus,
     /// Each line of a stream arrives apart from its CRLF. The effect is done.
@@ -106,6 +109,7 @@ impl Fault {
             | Kind::Stall
             | Kind::Drip(_)
             | Kind::Late(_)
+            | Kind::Reworded(_)
             | Kind::MissingFields
             | Kind::UnknownStatus
             | Kind::SplitCrlf

@@ -14,6 +14,7 @@ use super::events::EventBus;
 use super::images::ImageStore;
 use super::message::Answer;
 use super::refusals::{EngineHost, Network};
+use super::release::Release;
 use super::sightings::Sightings;
 
 /// A real engine waits 5 s, then 10 s, between the attempts at a layer; tests cannot.
@@ -48,6 +49,9 @@ pub(crate) struct World {
     pub pull_script: Vec<(Value, Duration)>,
     /// Of containers that name none.
     pub log_driver: String,
+    pub release: Release,
+    /// Containers that somebody is stopping.
+    pub stopping: BTreeSet<String>,
     /// What it calls itself.
     pub named_engine: String,
     pub host_of_engine: EngineHost,
@@ -69,6 +73,8 @@ impl Host {
             hub: None,
             pull_script: Vec::new(),
             log_driver: "json-file".to_owned(),
+            release: Release::default(),
+            stopping: BTreeSet::new(),
             named_engine: "Engine".to_owned(),
             host_of_engine: EngineHost::default(),
             networks: BTreeMap::new(),

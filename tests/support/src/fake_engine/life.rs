@@ -116,6 +116,8 @@ impl Host {
         if c.run != run || !c.state.has_process() {
             return;
         }
+        let stopped = world.release.tells_stops_first() && world.stopping.remove(id);
+        let Some(c) = world.get(id) else { return };
         let now = OffsetDateTime::now_utc();
         c.state.exit_code = code;
         c.state.oom_killed = oom;
@@ -133,6 +135,9 @@ impl Host {
         }
         if oom {
             self.events.tell(c, "oom", &[]);
+        }
+        if stopped {
+            self.events.tell(c, "stop", &[]);
         }
         self.events
             .tell(c, "die", &[("exitCode", code.to_string())]);

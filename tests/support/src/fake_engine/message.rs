@@ -7,7 +7,6 @@ use super::http::Head;
 use super::verb::Verb;
 
 /// The newest API version that Docker 20.10 speaks.
-pub(crate) const API_VERSION: (u32, u32) = (1, 41);
 const OLDEST_API_VERSION: (u32, u32) = (1, 12);
 
 /// One request, taken apart.
@@ -70,11 +69,11 @@ impl Request {
         }
     }
 
-    pub fn version_problem(&self) -> Option<Answer> {
+    pub fn version_problem(&self, newest: (u32, u32)) -> Option<Answer> {
         let asked = self.api_version?;
         let name = |v: (u32, u32)| format!("{}.{}", v.0, v.1);
-        let text = if asked > API_VERSION {
-            let most = name(API_VERSION);
+        let text = if asked > newest {
+            let most = name(newest);
             format!(
                 "client version {} is too new. Maximum supported API version is {most}",
                 name(asked)

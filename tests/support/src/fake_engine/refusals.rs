@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::container::{Behaviour, Container, string_list};
 use super::host::World;
 use super::message::Answer;
+use super::release::Release;
 
 /// The file of every image of the tests.
 const PROGRAM: &str = "/runtime";
@@ -42,6 +43,7 @@ pub(crate) struct EngineHost {
 pub(crate) struct Refusing {
     networks: BTreeMap<String, Network>,
     init_is_missing: bool,
+    release: Release,
 }
 
 impl Default for EngineHost {
@@ -79,6 +81,7 @@ impl Refusing {
         Self {
             networks: world.networks.clone(),
             init_is_missing: world.host_of_engine.init_is_missing,
+            release: world.release,
         }
     }
 
@@ -158,7 +161,7 @@ pub(crate) fn refuse_places(config: &Value) -> Result<(), Answer> {
 pub(crate) fn refuse_run(refusing: &Refusing, c: &mut Container) -> Result<(), Answer> {
     let refused = refusing
         .network(c.host_config["NetworkMode"].as_str().unwrap_or_default())
-        .and_then(|()| refuse_log(&c.host_config))
+        .and_then(|()| refuse_log(refusing, &c.host_config))
         .and_then(|()| refuse_user(c.config["User"].as_str().unwrap_or_default()))
         .and_then(|()| refuse_process(refusing, c));
     if let Err(answer) = &refused {
@@ -168,10 +171,11 @@ pub(crate) fn refuse_run(refusing: &Refusing, c: &mut Container) -> Result<(), A
     refused
 }
 
-fn refuse_log(host_config: &Value) -> Result<(), Answer> {
+fn refuse_log(refusing: &Refusing, host_config: &Value) -> Result<(), Answer> {
     if host_config["LogConfig"]["Type"] == UNREACHABLE_LOG {
         let text = "failed to initialize logging driver: dial tcp 127.0.0.1:1: connect: connection refused";
-        return Err(Answer::error(500, text));
+        let before = refusing.release.failed_start();
+        return Err(Answer::error(500, format!("{before}{text}")));
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::acts::{Acted, signal_number};
 use super::create::Wish;
 use super::front::{Answering, Backend};
-use super::host::Host;
+use super::host::{Host, World};
 use super::message::{Answer, Request};
 use super::verb::Verb;
 
@@ -19,7 +19,7 @@ impl Backend for Host {
 
 impl Host {
     async fn route(self: &Arc<Self>, request: &Request) -> Acted {
-        if let Some(problem) = request.version_problem() {
+        if let Some(problem) = request.version_problem(self.world().release.api()) {
             return Err(problem);
         }
         let subject = request.subject.as_str();
@@ -27,7 +27,7 @@ impl Host {
         match request.verb {
             Verb::Ping if request.method == "HEAD" => Ok(Answer::empty(200)),
             Verb::Ping => Ok(Answer::text(200, "OK")),
-            Verb::Version => Ok(Answer::json(200, &version(&self.world().named_engine))),
+            Verb::Version => Ok(Answer::json(200, &version(&self.world()))),
             Verb::Info => Ok(Answer::json(200, &self.info())),
             Verb::ImagePull => self.pull(request).await,
             Verb::ImageInspect => self.inspect_image(subject),
@@ -70,7 +70,9 @@ impl Host {
         };
         json!({
             "ID": "FAKE:ENGINE", "Name": "fake-engine", "Driver": "overlay2",
-            "ServerVersion": "20.10.24", "OSType": "linux", "Architecture": "x86_64",
+            "DriverStatus": [["Backing Filesystem", "extfs"]],
+            "CgroupVersion": "1", "LiveRestoreEnabled": false,
+            "ServerVersion": world.release.version(), "OSType": "linux", "Architecture": "x86_64",
             "NCPU": 2, "MemTotal": 4_000_000_000_u64,
             "LoggingDriver": world.log_driver,
             "DockerRootDir": world.host_of_engine.root_directory,
@@ -85,16 +87,18 @@ impl Host {
     }
 }
 
-fn version(engine: &str) -> Value {
+fn version(world: &World) -> Value {
+    let (major, minor) = world.release.api();
+    let (version, api) = (world.release.version(), format!("{major}.{minor}"));
     json!({
         "Platform": { "Name": "fake engine of the Dreichor tests" },
-        "Components": [{ "Name": engine, "Version": "20.10.24", "Details": {
-            "ApiVersion": "1.41", "MinAPIVersion": "1.12", "Os": "linux", "Arch": "amd64",
+        "Components": [{ "Name": world.named_engine, "Version": version, "Details": {
+            "ApiVersion": api, "MinAPIVersion": "1.12", "Os": "linux", "Arch": "amd64",
             "GitCommit": "5d6db84", "GoVersion": "go1.19.7", "Experimental": "false",
             "BuildTime": "2023-04-04T18:17:51.000000000+00:00", "KernelVersion": "5.15.0",
         } }],
-        "Version": "20.10.24",
-        "ApiVersion": "1.41",
+        "Version": version,
+        "ApiVersion": api,
         "MinAPIVersion": "1.12",
         "GitCommit": "5d6db84",
         "GoVersion": "go1.19.7",
