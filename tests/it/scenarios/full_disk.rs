@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 use super::loop_disk::Disk;
 use super::read_only::{assert_stopped_without_a_record, end};
 use crate::harness::{Agent, Answer, Kind, World, until};
+use crate::trail::small_disk::SmallDisk;
 
 on_both_engines!(
     a_runtime_that_fills_the_disk_through_its_bind_is_stopped_and_that_is_recorded,
@@ -23,6 +25,7 @@ on_both_engines!(
     without_any_room_a_stop_is_carried_out_and_recorded_when_there_is_some,
     an_agent_that_cannot_open_its_trail_for_want_of_room_serves_stops_and_goes_on_by_itself,
     an_operation_that_a_kill_left_is_closed_on_a_full_disk,
+    an_engine_whose_own_disk_is_the_full_one_stops_as_well,
 );
 
 /// A runtime that fills the disk through its bind; where the engine is a fake one, so is the runtime, and the test does
@@ -407,6 +410,81 @@ fn an_operation_that_a_kill_left_is_closed_on_a_full_disk(mut world: World) {
     });
     agent.status();
     filler.free();
+    end(agent);
+    disk.assert_intact();
+}
+
+fn an_engine_whose_own_disk_is_the_full_one_stops_as_well(mut world: World) {
+    let disk = SmallDisk::new("128m");
+    let root = disk.mounted().join("engine");
+    fs::create_dir(&root).expect("made");
+    match &world.fake {
+        Some(fake) => fake.root_directory(&root),
+        None => world.own_engine_with(&[format!("--data-root={}", root.display())]),
+    }
+    let bind = disk.mounted().join("audit-events");
+    fs::create_dir(&bind).expect("made");
+    world.set("AUDIT_EVENTS_PATH", &bind.display().to_string());
+    let state = disk.state.path().display().to_string();
+    world.set("STATE_DIRECTORY", &state);
+    world.set("RUNTIME_NETWORK", "none");
+    world.set("START_CONFIRMATION_SECONDS", "0");
+    world.push("1.0.0", &["fill", "/var/lib/dreichor/audit-events/filler"]);
+    world.push("2.0.0", &["run"]);
+    let agent = world.agent();
+    let answer = agent.deploy(&world.image("1.0.0"));
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    disk.fill();
+    let answer = agent.deploy(&world.image("2.0.0"));
+    assert_eq!(answer.status, 500, "{}", answer.body);
+    assert_eq!(agent.status()["image"], json!(world.image("1.0.0")));
+    for _ in 0..2 {
+        assert_stopped(&world, &agent);
+    }
+    disk.free();
+    fs::remove_file(bind.join("filler")).ok();
+    until("a deploy is taken", Duration::from_secs(10), || {
+        agent.deploy(&world.image("2.0.0")).status == 200
+    });
+    end(agent);
+    disk.state.assert_intact();
+}
+
+#[test]
+fn the_service_manager_is_told_of_a_full_disk_until_there_is_room() {
+    let mut world = World::new(Kind::Fake);
+    let disk = Disk::under(&mut world);
+    let path = world.path("notify.sock");
+    let socket = UnixDatagram::bind(&path).expect("bound");
+    let soon = Some(Duration::from_secs(20));
+    socket.set_read_timeout(soon).expect("set");
+    let path = path.display().to_string();
+    let extra = [("NOTIFY_SOCKET", path.as_str())];
+    let log = world.path("agent.log");
+    drop(world.agent());
+    fs::remove_file(disk.state().join("reserve")).expect("removed");
+    let filler = disk.at.join("filler");
+    let ended = Arc::new(AtomicBool::new(false));
+    let (to, until_then) = (filler.clone(), Arc::clone(&ended));
+    let filling = std::thread::spawn(move || fill(&to, &until_then));
+    until("the disk is full", Duration::from_secs(20), || {
+        disk.is_full()
+    });
+    let agent = Agent::start(&world.env_file(), world.port, &log, &extra);
+    let status = || loop {
+        let mut text = [0; 4096];
+        let length = socket.recv(&mut text).expect("told");
+        let text = String::from_utf8_lossy(&text[..length]).into_owned();
+        if let Some(status) = text.strip_prefix("STATUS=") {
+            return status.to_owned();
+        }
+    };
+    let full = "the audit trail cannot be written, deploys are refused: ";
+    while !status().contains(full) {}
+    ended.store(true, Ordering::SeqCst);
+    filling.join().expect("it ends");
+    fs::remove_file(filler).expect("removed");
+    while status().contains(full) {}
     end(agent);
     disk.assert_intact();
 }
