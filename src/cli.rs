@@ -26,7 +26,7 @@ mod source;
 mod status;
 mod systemd_version;
 mod thaw;
-
+mod trail_start;
 mod verify;
 
 use clap::{Parser, Subcommand};

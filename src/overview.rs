@@ -98,8 +98,12 @@ pub struct FreezeOverview {
 /// The audit trail.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TrailOverview {
-    /// `SEQ:HASH` of the newest durable record.
-    pub head: String,
+    /// `SEQ:HASH` of the newest durable record; none while a full disk keeps the trail from being opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<String>,
+    /// Why no operation but a stop may begin now: the trail cannot be written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
     /// What was wrong with it when the agent started.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub damage: Vec<String>,
@@ -149,8 +153,9 @@ impl Overview {
             freeze: deps.freeze.frozen(OffsetDateTime::now_utc()).map(freeze),
             signatures: deps.signatures.to_string(),
             trail: TrailOverview {
-                head: deps.trail.head().to_string(),
-                damage: deps.trail_damage.clone(),
+                head: deps.trail.is_open().then(|| deps.trail.head().to_string()),
+                trouble: deps.trail.trouble().borrow().clone(),
+                damage: deps.trail.damage().to_vec(),
                 doubts: deps
                     .trail
                     .doubts()

@@ -16,7 +16,7 @@ const EVERY: Duration = Duration::from_secs(1);
 const DAILY: u32 = 1000;
 const DAILY_EVERY: Duration = Duration::from_millis(24 * 60 * 60 * 1000 / DAILY as u64);
 /// What was only counted is recorded at most this often.
-pub(super) const REPORT_INTERVAL: Duration = Duration::from_secs(60);
+const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 struct Bucket {

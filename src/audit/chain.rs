@@ -14,7 +14,7 @@ use super::log_file::{self, LogFile};
 use super::options::TrailOptions;
 use super::record::{self, Line};
 use super::recovery::{self, Scan};
-use super::state::State;
+use super::state::{Known, State};
 use super::{files, layout, quarantine};
 
 /// After a rotation that failed, the file grows by this much before the next try.
@@ -71,7 +71,7 @@ impl Chain {
             agent_version: options.agent_version.clone(),
             log,
             first: scan.first().filter(|_| after.is_none()),
-            head: SharedHead::new(scan.state.newest.clone()),
+            head: SharedHead::default(),
             state: scan.state,
             noted: 0,
             rotate_at: options.rotate_at,
@@ -93,8 +93,13 @@ impl Chain {
         &self.state
     }
 
-    pub(super) fn head(&self) -> &SharedHead {
-        &self.head
+    /// From now on what the records amount to is told through `shared`.
+    pub(super) fn share(&mut self, shared: &Known) {
+        shared.take(&self.state);
+        self.state.ledger = shared.ledger.clone();
+        self.state.doubts = shared.doubts.clone();
+        self.state.last = shared.last.clone();
+        self.head = shared.head.clone();
     }
 
     /// Makes `entries` durable, all of them or none, in this order.
@@ -116,10 +121,8 @@ impl Chain {
         for (line, anchor) in &lines {
             self.took(&bytes[line.clone()], anchor);
         }
-        if !self.log.has_reserve()
-            && let Err(error) = self.log.reserve()
-        {
-            log::warn!("{error}");
+        if !self.log.has_reserve() {
+            self.reserve();
         }
         Ok(lines.into_iter().map(|(_, anchor)| anchor).collect())
     }
@@ -127,6 +130,13 @@ impl Chain {
     /// Whether there is room for more than the outcomes of what is under way.
     pub(super) fn has_reserve(&self) -> bool {
         self.log.has_reserve()
+    }
+
+    /// Sets the room behind the last record aside, as far as there is any.
+    pub(super) fn reserve(&mut self) {
+        if let Err(error) = self.log.reserve() {
+            log::warn!("{error}");
+        }
     }
 
     /// Whether an operation begun now could be recorded to its end.
@@ -280,6 +290,8 @@ fn open_newest(
             aside.file
         );
         log.cut_to(scan.whole);
+        // What was set aside went with the cut. Who else takes it shows at the next record.
+        log.reserve().ok();
     }
     Ok((log, scan))
 }

@@ -66,18 +66,57 @@ pub enum TrailError {
     /// More records wait than a healthy disk ever lets wait.
     #[error("the audit trail is {0} records behind: the disk does not keep up")]
     Behind(usize),
+    /// There is room for what is under way only.
+    #[error("the disk is full: the room that is left is kept for what is under way")]
+    NoRoomToSpare,
+    /// The disk is silent; the record is written if it answers one day.
+    #[error("the disk of the audit trail does not answer")]
+    Silent,
+    /// The trail is open again, and what the agent owes it is not yet done.
+    #[error("the audit trail has just been opened; try again in a moment")]
+    NotReady,
     /// The writer has ended.
     #[error("the audit trail is closed")]
     Closed,
 }
 
 impl TrailError {
+    /// Whether room on the disk, or of the agent's quota, would mend it.
+    pub(crate) fn is_no_room(&self) -> bool {
+        let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+        match self {
+            Self::Io { kind, .. } => full.contains(kind),
+            Self::NoRoomToSpare => true,
+            _ => false,
+        }
+    }
+
     pub(super) fn io(act: &'static str, path: impl Into<PathBuf>, error: &io::Error) -> Self {
         Self::Io {
             act,
             path: path.into(),
             kind: error.kind(),
             message: error.to_string(),
+        }
+    }
+}
+
+/// Whether it failed, and room would mend that.
+pub(super) fn is_no_room<T>(result: &Result<T, TrailError>) -> bool {
+    result.as_ref().is_err_and(TrailError::is_no_room)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_and_a_used_up_quota_want_room_and_a_read_only_one_does_not() {
+        // ENOSPC, EDQUOT, EROFS, EIO.
+        for (code, wants_room) in [(28, true), (122, true), (30, false), (5, false)] {
+            let error = io::Error::from_raw_os_error(code);
+            let error = TrailError::io("append to", "audit.jsonl", &error);
+            assert_eq!(error.is_no_room(), wants_room, "{error}");
         }
     }
 }

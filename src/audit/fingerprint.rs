@@ -1,6 +1,7 @@
 //! Keyed fingerprints: two sets of values can be told apart without keeping either.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use aws_lc_rs::{hmac, rand};
 
@@ -15,6 +16,43 @@ use crate::domain::shown_name;
 const KEY_BYTES: usize = 32;
 /// Whatever is longer holds no key either.
 const LONGEST_KEY_FILE: u64 = 4096;
+
+/// The fingerprinter of a state directory, which a full disk may keep from being there at the start.
+pub struct Fingerprints {
+    state_directory: PathBuf,
+    opened: OnceLock<Fingerprinter>,
+}
+
+impl Fingerprints {
+    /// Of this state directory. Reads or makes the key at once, if it can be had.
+    ///
+    /// # Errors
+    /// As [`Fingerprinter::open`], but for a disk without room.
+    pub fn open(state_directory: &Path) -> Result<Self, TrailError> {
+        let fingerprints = Self {
+            state_directory: state_directory.to_owned(),
+            opened: OnceLock::new(),
+        };
+        match fingerprints.get() {
+            Err(error) if !error.is_no_room() => Err(error),
+            _ => Ok(fingerprints),
+        }
+    }
+
+    /// The fingerprinter. Reads a small file unless that has been done.
+    ///
+    /// # Errors
+    /// As [`Fingerprinter::open`].
+    pub fn get(&self) -> Result<&Fingerprinter, TrailError> {
+        match self.opened.get() {
+            Some(opened) => Ok(opened),
+            None => {
+                let opened = Fingerprinter::open(&self.state_directory)?;
+                Ok(self.opened.get_or_init(|| opened))
+            }
+        }
+    }
+}
 
 /// Makes fingerprints under the key of one state directory.
 #[derive(Clone)]

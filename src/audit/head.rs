@@ -48,11 +48,13 @@ impl Head {
 #[derive(Debug, Clone)]
 pub(super) struct SharedHead(Arc<Mutex<Anchor>>);
 
-impl SharedHead {
-    pub(super) fn new(head: Anchor) -> Self {
-        Self(Arc::new(Mutex::new(head)))
+impl Default for SharedHead {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Anchor::before_the_first())))
     }
+}
 
+impl SharedHead {
     pub(super) fn get(&self) -> Anchor {
         self.0
             .lock()

@@ -125,6 +125,10 @@ impl SharedLast {
         kept.clone()
     }
 
+    pub(super) fn set(&self, last: LastOperations) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = last;
+    }
+
     /// Follows the runtime by one more record.
     pub(super) fn follow(&self, line: &Line<'_>) {
         let mut kept = self.0.write().unwrap_or_else(PoisonError::into_inner);

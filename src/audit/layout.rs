@@ -20,6 +20,8 @@ pub(super) const STAMP: &str = "environment";
 pub(super) const HEAD: &str = "audit.head";
 /// What an operator has acknowledged, until it is recorded.
 pub(super) const ACKNOWLEDGEMENT: &str = "acknowledgement.json";
+/// Room that is kept for a stop.
+pub(super) const RESERVE: &str = "reserve";
 /// The key of the fingerprints.
 pub(super) const KEY: &str = "fingerprint.key";
 

@@ -21,6 +21,8 @@ pub(super) struct LogFile {
     durable: u64,
     /// Up to where room is set aside.
     reserved: u64,
+    /// Whether that room is the file's own, and nobody else can take it.
+    owned: bool,
     /// A write went wrong and what it left could not be taken back yet.
     suspect: bool,
 }
@@ -38,6 +40,7 @@ impl LogFile {
             file,
             durable,
             reserved: 0,
+            owned: false,
             suspect: false,
         })
     }
@@ -85,12 +88,23 @@ impl LogFile {
         if !self.suspect {
             return Ok(());
         }
-        self.file
-            .set_len(self.durable)
+        self.cut()
             .and_then(|()| self.file.sync_data())
             .map_err(|e| TrailError::io("cut", &self.path, &e))?;
         self.suspect = false;
-        self.reserved = 0;
+        Ok(())
+    }
+
+    /// The room behind the end goes with what is cut off: it is taken again at once, before somebody else does.
+    fn cut(&mut self) -> io::Result<()> {
+        if self.file.metadata()?.len() == self.durable {
+            return Ok(());
+        }
+        self.file.set_len(self.durable)?;
+        let room = std::mem::take(&mut self.reserved).saturating_sub(self.durable);
+        if room > 0 && set_aside(&self.file, self.durable, room) == Ok(true) {
+            self.reserved = self.durable + room;
+        }
         Ok(())
     }
 
@@ -101,9 +115,13 @@ impl LogFile {
 
     /// Sets the whole reserve aside.
     pub(super) fn reserve(&mut self) -> Result<(), TrailError> {
-        match set_aside(&self.file, self.durable) {
-            Ok(()) => {
+        if self.owned && self.reserved == self.durable + RESERVE {
+            return Ok(());
+        }
+        match set_aside(&self.file, self.durable, RESERVE) {
+            Ok(owned) => {
                 self.reserved = self.durable + RESERVE;
+                self.owned = owned;
                 Ok(())
             }
             Err(error) => {
@@ -131,17 +149,18 @@ impl LogFile {
     }
 }
 
-fn set_aside(file: &File, from: u64) -> Result<(), Errno> {
-    match rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, from, RESERVE) {
+/// Whether the room is the file's own from now on; else it is there for whoever comes first.
+fn set_aside(file: &File, from: u64, length: u64) -> Result<bool, Errno> {
+    match rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, from, length) {
         // No such call on this filesystem: then at least there is room now.
         Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
             let disk = rustix::fs::fstatvfs(file)?;
-            if disk.f_bavail.saturating_mul(disk.f_frsize) < RESERVE {
+            if disk.f_bavail.saturating_mul(disk.f_frsize) < length {
                 return Err(Errno::NOSPC);
             }
-            Ok(())
+            Ok(false)
         }
-        other => other,
+        other => other.map(|()| true),
     }
 }
 

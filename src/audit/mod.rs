@@ -9,8 +9,7 @@
 //! | tags | `ledger` of immutable tags, `fingerprint` |
 //! | operator | `acknowledgement` of a ledger that may not know every tag |
 //! | check | `last` how operations ended, `verifier` the rules of the chain, `sidecars`, `doubts`, `state`, `recovery` at a start, `anchors` that others keep, `verify` for people, `lookup` for the agent |
-//! | write | `options`, `chain`, `budget`, `writer` the one thread, `trail` the handle |
-//! | write | `options`, `chain`, `rejections`, `writer` the one thread, `trail` the handle |
+//! | write | `options`, `chain`, `reserve` the room for a stop, `opening`, `store` open or waiting for room, `budget`, `writer` the one thread, `trail` the handle |
 
 mod acknowledgement;
 mod anchor;
@@ -34,14 +33,17 @@ mod lines;
 mod log_file;
 mod lookup;
 mod observation;
+mod opening;
 mod options;
 mod outages;
 mod quarantine;
 mod record;
 mod recovery;
 mod regular;
+mod reserve;
 mod sidecars;
 mod state;
+mod store;
 mod trail;
 mod verifier;
 mod verify;
@@ -56,14 +58,14 @@ pub use doubt::{Doubt, DoubtKind, LedgerAcknowledged, LedgerDoubted};
 pub use error::TrailError;
 pub use event::*;
 pub(crate) use files::{fresh, read_own, remove, replace};
-pub use fingerprint::Fingerprinter;
+pub use fingerprint::{Fingerprinter, Fingerprints};
 pub use last::{Counts, KINDS, LastOperation, LastOperations, OUTCOMES};
 pub(crate) use layout::{NEWEST, TrailFile, TrailFiles, is_at};
 pub use ledger::{LastRun, LedgerEntry, LedgerReference};
 pub(crate) use lines::LineReader;
 pub use lookup::doubts_of;
 pub use observation::{Cause, Observation, ObservationsSuppressed, RuntimeObserved};
-pub use options::{Opened, Quarantined, ROTATE_AT, TrailOptions};
+pub use options::{Opened, Quarantined, ROTATE_AT, Readiness, TrailOptions};
 pub use outages::Down;
 pub(crate) use outages::{Effect, Outages, in_words};
 pub(crate) use record::{Line, NotARecord, Text, owned, timestamp};

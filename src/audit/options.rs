@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+use tokio::sync::oneshot;
+
+use super::error::TrailError;
 use super::event::Unfinished;
 
 /// Bytes after which a trail goes on in a new file: some hundred thousand records, read at a start within a fraction of
@@ -19,6 +22,16 @@ pub struct TrailOptions {
     pub agent_version: String,
     /// Bytes after which the trail goes on in a new file; [`ROTATE_AT`] unless a test says less.
     pub rotate_at: u64,
+}
+
+/// How opening went.
+#[derive(Debug)]
+pub enum Readiness {
+    /// The trail is open.
+    Open(Opened),
+    /// There was no room on the disk. The trail is opened as soon as there is some, and what it found is told then; from
+    /// then on it waits for [`Trail::admit`](super::Trail::admit) before an operation may begin.
+    Waiting(TrailError, oneshot::Receiver<Opened>),
 }
 
 /// What opening found.

@@ -1,10 +1,11 @@
 //! What the records so far amount to: where the chain stands, the ledger, what is under way.
 
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
 use super::anchor::Anchor;
 use super::doubts::SharedDoubts;
 use super::event::Unfinished;
+use super::head::SharedHead;
 use super::last::SharedLast;
 use super::ledger::{LastRun, Ledger, LedgerEntry};
 use super::record::{Line, Text, owned};
@@ -25,6 +26,32 @@ impl SharedLedger {
 
     pub(super) fn set(&self, ledger: Ledger) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = ledger;
+    }
+
+    fn take(&self) -> Ledger {
+        std::mem::take(&mut *self.0.write().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// What is known of the trail, shared with whoever asks; nothing before it is open.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Known {
+    pub(super) ledger: SharedLedger,
+    /// Why the ledger may not know every tag.
+    pub(super) doubts: SharedDoubts,
+    pub(super) last: SharedLast,
+    pub(super) head: SharedHead,
+    /// What was wrong with the trail when it was opened.
+    pub(super) damage: Arc<OnceLock<Vec<String>>>,
+}
+
+impl Known {
+    /// Takes over what a trail amounts to.
+    pub(super) fn take(&self, state: &State) {
+        self.ledger.set(state.ledger.take());
+        self.doubts.set(state.doubts.get());
+        self.last.set(state.last.get());
+        self.head.set(state.newest.clone());
     }
 }
 

@@ -1,6 +1,5 @@
 //! The handle: what the rest of the agent holds of the trail.
 
-use std::fs::File;
 use std::future::Future;
 use std::io;
 use std::path::PathBuf;
@@ -12,23 +11,20 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use time::OffsetDateTime;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::anchor::Anchor;
 use super::budget::{self, Budget};
-use super::chain::{Chain, Entry, Found};
-use super::directory;
 use super::doubt::Doubt;
-use super::doubts::SharedDoubts;
 use super::error::TrailError;
-use super::event::{AgentStarted, Event, Rejection, TrailDamaged};
-use super::head::SharedHead;
-use super::last::{LastOperations, SharedLast};
+use super::event::{Event, Rejection};
+use super::last::LastOperations;
 use super::ledger::LedgerEntry;
 use super::lookup;
 use super::observation::RuntimeObserved;
-use super::options::{Opened, Quarantined, TrailOptions};
-use super::state::SharedLedger;
+use super::options::{Opened, Readiness, TrailOptions};
+use super::state::Known;
+use super::store::{Claim, Store};
 use super::writer::{Message, Writer};
 
 /// More records than this wait only when the disk does not answer.
@@ -50,11 +46,9 @@ struct Shared {
     waiting: Arc<AtomicUsize>,
     rejections: Arc<Budget>,
     observations: Arc<Budget>,
-    ledger: SharedLedger,
-    doubts: SharedDoubts,
+    known: Known,
+    trouble: watch::Receiver<Option<String>>,
     directory: PathBuf,
-    last: SharedLast,
-    head: SharedHead,
 }
 
 impl Trail {
@@ -65,46 +59,43 @@ impl Trail {
     /// # Errors
     /// [`TrailError::Locked`] at once when another agent has the directory; the others as they say.
     pub fn open(options: TrailOptions) -> Result<(Self, Opened), TrailError> {
-        let directory = &options.state_directory;
-        let lock = directory::take(directory, &options.environment)?;
-        let (mut chain, found) = Chain::open(&options)?;
-        let mut opened = Opened {
-            torn: found.torn.last().map(|torn| Quarantined {
-                file: torn.file.clone(),
-                bytes: torn.bytes,
-            }),
-            unfinished: chain.state().unfinished.clone(),
-            problems: [&found.told[..], &found.problems[..]].concat(),
-            ledger_tags: chain.state().ledger.read().len(),
-            seq: 0,
-        };
-        // A start before this one may have got no further than the names.
-        let new_trail = chain.state().newest.seq == 0 && found.problems.is_empty();
-        chain.record(&first_records(&options, new_trail, found))?;
-        chain.note_head()?;
-        opened.seq = chain.state().newest.seq;
-        let trail = Self::start(chain, lock, directory.clone())
-            .map_err(|error| TrailError::io("start a writer for", directory, &error))?;
-        Ok((trail, opened))
+        match Self::open_or_wait(options)? {
+            (trail, Readiness::Open(opened)) => Ok((trail, opened)),
+            (_, Readiness::Waiting(error, _)) => Err(error),
+        }
     }
 
-    fn start(chain: Chain, lock: File, directory: PathBuf) -> io::Result<Self> {
+    /// The same, for an agent that must live on a full disk as well: there the trail is opened when there is room.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open), but for a disk without room.
+    pub fn open_or_wait(options: TrailOptions) -> Result<(Self, Readiness), TrailError> {
+        let directory = options.state_directory.clone();
+        let (known, trouble) = (Known::default(), watch::Sender::new(None));
+        let troubled = trouble.subscribe();
+        let (store, readiness) = Store::open(options, known.clone(), trouble)?;
+        let trail = Self::start(store, known, troubled, directory.clone())
+            .map_err(|error| TrailError::io("start a writer for", directory, &error))?;
+        Ok((trail, readiness))
+    }
+
+    fn start(
+        store: Store,
+        known: Known,
+        trouble: watch::Receiver<Option<String>>,
+        directory: PathBuf,
+    ) -> io::Result<Self> {
         let (queue, messages) = mpsc::channel();
         let waiting = Arc::new(AtomicUsize::new(0));
         let now = Instant::now();
         let rejections = Arc::new(Budget::new(budget::REJECTIONS, now));
         let observations = Arc::new(Budget::new(budget::OBSERVATIONS, now));
-        let ledger = chain.state().ledger.clone();
-        let doubts = chain.state().doubts.clone();
-        let last = chain.state().last.clone();
-        let head = chain.head().clone();
         let writer = Writer {
             queue: messages,
             waiting: Arc::clone(&waiting),
             rejections: Arc::clone(&rejections),
             observations: Arc::clone(&observations),
-            chain,
-            lock,
+            store,
         };
         let writer = std::thread::Builder::new()
             .name("audit".to_owned())
@@ -116,11 +107,9 @@ impl Trail {
                 waiting,
                 rejections,
                 observations,
-                ledger,
-                doubts,
+                known,
+                trouble,
                 directory,
-                last,
-                head,
             }),
         })
     }
@@ -134,10 +123,32 @@ impl Trail {
     /// Through the answer: the disk refused ([`TrailError::Io`]; nothing of the record stays in the
     /// file), too many records wait, or the trail is closed.
     pub fn append(&self, event: Event) -> Pending {
+        self.send_record(event, Claim::Ordinary)
+    }
+
+    /// The same for a record that a full disk may lose: it leaves the room that is set aside to what is under way.
+    ///
+    /// # Errors
+    /// As for [`append`](Self::append), and [`TrailError::NoRoomToSpare`].
+    pub fn append_to_spare(&self, event: Event) -> Pending {
+        self.send_record(event, Claim::Spare)
+    }
+
+    /// The same for a record that must not be lost: where there is no room, the answer says so, and it is written as soon
+    /// as there is some. Those of an emergency stop may also take the reserve that is kept `for_stop`.
+    ///
+    /// # Errors
+    /// As for [`append`](Self::append).
+    pub fn append_or_owe(&self, event: Event, for_stop: bool) -> Pending {
+        let claim = if for_stop { Claim::Stop } else { Claim::Owed };
+        self.send_record(event, claim)
+    }
+
+    fn send_record(&self, event: Event, claim: Claim) -> Pending {
         let (answer, pending) = oneshot::channel();
         let pending = Pending(pending);
         let waiting = self.shared.waiting.fetch_add(1, Ordering::Relaxed);
-        if waiting >= MAX_QUEUED {
+        if waiting >= MAX_QUEUED && claim != Claim::Stop {
             self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
             if answer.send(Err(TrailError::Behind(waiting))).is_err() {
                 log::error!("{}", TrailError::Behind(waiting));
@@ -148,13 +159,14 @@ impl Trail {
         self.shared.send(Message::Record {
             at: OffsetDateTime::now_utc(),
             event: Box::new(event),
+            claim,
             answer,
         });
         pending
     }
 
-    /// Whether an operation begun now could be recorded to its end: the file is the agent's own and
-    /// writable, and room for the records of an operation is set aside on the disk.
+    /// Whether an operation begun now could be recorded to its end: the file is the agent's own and writable, room for the
+    /// records of an operation is set aside on the disk, and room for those of a stop after it.
     ///
     /// # Errors
     /// As for [`append`](Self::append).
@@ -194,13 +206,13 @@ impl Trail {
 
     /// To which identity `reference` (`repository:tag`) is bound, if it was ever deployed.
     pub fn ledger_lookup(&self, reference: &str) -> Option<LedgerEntry> {
-        self.shared.ledger.read().get(reference).cloned()
+        self.shared.known.ledger.read().get(reference).cloned()
     }
 
     /// Why the ledger may not know every tag, oldest first; empty when nothing is doubted, or all of it is acknowledged.
     #[must_use]
     pub fn doubts(&self) -> Vec<Doubt> {
-        self.shared.doubts.get()
+        self.shared.known.doubts.get()
     }
 
     /// Whether this trail has begun `operation`, or an operator has acknowledged that it has not. Blocks: a trail that
@@ -209,18 +221,41 @@ impl Trail {
     /// # Errors
     /// The trail cannot be read.
     pub fn knows_operation(&self, operation: &str) -> io::Result<bool> {
-        let named = self.shared.ledger.read().names_operation(operation);
+        let named = self.shared.known.ledger.read().names_operation(operation);
         Ok(named || lookup::knows_operation(&self.shared.directory, operation)?)
     }
 
     /// How the last operations on the runtime ended, as far back as the newest file of the trail goes.
     pub fn last_operations(&self) -> LastOperations {
-        self.shared.last.get()
+        self.shared.known.last.get()
     }
 
     /// The newest durable record.
     pub fn head(&self) -> Anchor {
-        self.shared.head.get()
+        self.shared.known.head.get()
+    }
+
+    /// Whether it is open: until then nothing is known of it.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.shared.known.damage.get().is_some()
+    }
+
+    /// What was wrong with it when it was opened.
+    #[must_use]
+    pub fn damage(&self) -> &[String] {
+        self.shared.known.damage.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// Why no operation but a stop may begin now; looked at every few seconds.
+    #[must_use]
+    pub fn trouble(&self) -> watch::Receiver<Option<String>> {
+        self.shared.trouble.clone()
+    }
+
+    /// Says of a trail that was opened late that operations may begin.
+    pub fn admit(&self) {
+        self.shared.send(Message::Admit);
     }
 
     /// Writes what is queued, gives the state directory free and ends the writer. Other clones get
@@ -252,20 +287,6 @@ impl Drop for Shared {
             log::error!("the writer of the audit trail panicked");
         }
     }
-}
-
-fn first_records(options: &TrailOptions, new_trail: bool, found: Found) -> Vec<Entry> {
-    let started = Event::AgentStarted(AgentStarted {
-        environment: options.environment.clone(),
-        pid: std::process::id(),
-        new_trail,
-    });
-    let damaged = |problem| Event::TrailDamaged(TrailDamaged { problem });
-    std::iter::once(started)
-        .chain(found.torn.into_iter().map(Event::TornLineKeptAside))
-        .chain(found.problems.into_iter().map(damaged))
-        .map(|event| (OffsetDateTime::now_utc(), event))
-        .collect()
 }
 
 /// The answer to an appended record.

@@ -122,7 +122,9 @@ impl<'o> Check<'o> {
 
     fn all(&mut self, head: Head, trail: TrailFiles) -> io::Result<Result<(), Violation>> {
         if !self.alone && !trail.newest {
-            return Ok(Err(Violation::new(format!("{NEWEST} is missing"))));
+            let newest = self.options.path.join(NEWEST);
+            let what = format!("{} is missing", newest.display());
+            return Ok(Err(Violation::new(what)));
         }
         // A missing head is told last: a line that was changed says more.
         let head = match self.alone {

@@ -1,6 +1,5 @@
 //! The one thread that writes: takes what is queued, makes it durable together, answers in order.
 
-use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -10,12 +9,13 @@ use time::OffsetDateTime;
 use tokio::sync::oneshot;
 
 use super::anchor::Anchor;
-use super::budget::{Budget, REPORT_INTERVAL, Suppressed};
-use super::chain::{Chain, Entry};
+use super::budget::{Budget, Suppressed};
+use super::chain::Entry;
 use super::error::TrailError;
 use super::event::{Event, RejectionsSuppressed};
 use super::observation::ObservationsSuppressed;
 use super::record;
+use super::store::{Claim, INTERVAL, Store};
 
 /// So many records at most share one write and one fdatasync.
 const MAX_BATCH: usize = 256;
@@ -28,6 +28,7 @@ pub(super) enum Message {
     Record {
         at: OffsetDateTime,
         event: Box<Event>,
+        claim: Claim,
         answer: Answer<Anchor>,
     },
     /// A record that is counted where it finds no room.
@@ -37,6 +38,7 @@ pub(super) enum Message {
         budget: Arc<Budget>,
     },
     Probe(Answer<()>),
+    Admit,
     Close(oneshot::Sender<()>),
 }
 
@@ -46,15 +48,14 @@ pub(super) struct Writer {
     pub(super) waiting: Arc<AtomicUsize>,
     pub(super) rejections: Arc<Budget>,
     pub(super) observations: Arc<Budget>,
-    pub(super) chain: Chain,
-    pub(super) lock: File,
+    pub(super) store: Store,
 }
 
 /// A record to be written, and whoever waits for it.
 type Waiting = (Entry, Waiter);
 
 enum Waiter {
-    Answer(Answer<Anchor>),
+    Answer(Answer<Anchor>, Claim),
     /// Nobody: what cannot be written is counted.
     Budget(Arc<Budget>),
 }
@@ -64,7 +65,7 @@ impl Writer {
     pub(super) fn run(mut self) {
         let closed = loop {
             let mut batch = Vec::new();
-            let after = match self.queue.recv_timeout(REPORT_INTERVAL) {
+            let after = match self.queue.recv_timeout(INTERVAL) {
                 Ok(first) => self.gather(first, &mut batch),
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => break None,
@@ -72,17 +73,17 @@ impl Writer {
             let closes_operation = batch.iter().any(ends_operation);
             self.commit(batch);
             match after {
-                Some(Message::Probe(answer)) => reply(answer, self.chain.probe()),
+                Some(Message::Probe(answer)) => reply(answer, self.store.check()),
+                Some(Message::Admit) => self.store.admit(),
                 Some(Message::Close(closed)) => break Some(closed),
                 _ => {}
             }
             self.settle(closes_operation);
         };
         self.tell_suppressed(true);
-        self.note_head();
-        // Free before anybody is told that it is.
-        let Self { lock, chain, .. } = self;
-        drop((chain, lock));
+        self.store.note_head();
+        // The directory is free before anybody is told that it is.
+        drop(self.store);
         if let Some(closed) = closed
             && closed.send(()).is_err()
         {
@@ -94,20 +95,23 @@ impl Writer {
     fn gather(&mut self, message: Message, batch: &mut Vec<Waiting>) -> Option<Message> {
         let mut next = Some(message);
         while let Some(message) = next.take() {
-            match message {
-                Message::Record { at, event, answer } => {
-                    batch.push(((at, *event), Waiter::Answer(answer)))
-                }
+            let (entry, waiter, claim) = match message {
+                Message::Record {
+                    at,
+                    event,
+                    claim,
+                    answer,
+                } => ((at, *event), Waiter::Answer(answer, claim), claim),
                 Message::Bounded { at, event, budget } => {
-                    // Behind the last record there is room for outcomes only.
-                    if self.chain.has_reserve() {
-                        batch.push(((at, *event), Waiter::Budget(budget)));
-                    } else {
-                        budget.suppress(Instant::now());
-                        self.waiting.fetch_sub(1, Ordering::Relaxed);
-                    }
+                    ((at, *event), Waiter::Budget(budget), Claim::Spare)
                 }
                 other => return Some(other),
+            };
+            // Behind the last record there is room for outcomes only.
+            if claim == Claim::Spare && !self.store.has_spare() {
+                self.answer(waiter, Err(TrailError::NoRoomToSpare));
+            } else {
+                batch.push((entry, waiter));
             }
             if batch.len() < MAX_BATCH {
                 next = self.queue.try_recv().ok();
@@ -120,32 +124,48 @@ impl Writer {
         if batch.is_empty() {
             return;
         }
-        let (entries, answers): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-        match self.chain.record(&entries) {
+        let (entries, waiters): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+        let together = match waiters.iter().any(|one| one.claim() == Claim::Stop) {
+            true => Claim::Stop,
+            false => Claim::Ordinary,
+        };
+        match self.store.record(&entries, together) {
             Ok(anchors) => {
-                for (answer, anchor) in answers.into_iter().zip(anchors) {
-                    self.answer(answer, Ok(anchor));
+                for (waiter, anchor) in waiters.into_iter().zip(anchors) {
+                    self.answer(waiter, Ok(anchor));
                 }
             }
             // What does not fit together may fit one by one, the outcome among them.
             Err(_) if entries.len() > 1 => {
-                for (entry, answer) in entries.iter().zip(answers) {
-                    let one = self.chain.record(std::slice::from_ref(entry));
-                    self.answer(answer, one.and_then(only));
+                for (entry, waiter) in entries.into_iter().zip(waiters) {
+                    let one = self
+                        .store
+                        .record(std::slice::from_ref(&entry), waiter.claim());
+                    self.conclude(entry, waiter, one.and_then(only));
                 }
             }
             Err(error) => {
-                for answer in answers {
-                    self.answer(answer, Err(error.clone()));
+                for (entry, waiter) in entries.into_iter().zip(waiters) {
+                    self.conclude(entry, waiter, Err(error.clone()));
                 }
             }
         }
     }
 
+    /// Answers for one record, which is kept for later if it must not be lost.
+    fn conclude(&mut self, entry: Entry, waiter: Waiter, result: Result<Anchor, TrailError>) {
+        if result.is_err() && matches!(waiter.claim(), Claim::Owed | Claim::Stop) {
+            self.store.owe(entry);
+        }
+        self.answer(waiter, result);
+    }
+
     fn answer(&self, waiter: Waiter, result: Result<Anchor, TrailError>) {
         self.waiting.fetch_sub(1, Ordering::Relaxed);
         match waiter {
-            Waiter::Answer(answer) => reply(answer, result),
+            // Nobody need wait for what is owed.
+            Waiter::Answer(answer, Claim::Owed | Claim::Stop) => drop(answer.send(result)),
+            Waiter::Answer(answer, _) => reply(answer, result),
             Waiter::Budget(budget) if result.is_err() => budget.suppress(Instant::now()),
             Waiter::Budget(_) => {}
         }
@@ -154,14 +174,15 @@ impl Writer {
     /// What can be done after the answers are given.
     fn settle(&mut self, closes_operation: bool) {
         self.tell_suppressed(false);
-        self.chain.rotate_if_due();
-        if closes_operation || self.chain.unnoted() >= HEAD_EVERY {
-            self.note_head();
+        self.store.rotate_if_due();
+        if closes_operation || self.store.unnoted() >= HEAD_EVERY {
+            self.store.note_head();
         }
+        self.store.tick();
     }
 
     fn tell_suppressed(&mut self, at_once: bool) {
-        if !self.chain.has_reserve() && !at_once {
+        if !self.store.has_spare() && !at_once {
             return;
         }
         let rejections = Arc::clone(&self.rejections);
@@ -180,15 +201,19 @@ impl Writer {
             return;
         };
         let event = event(count, record::timestamp(since));
-        if let Err(error) = self.chain.record(&[(OffsetDateTime::now_utc(), event)]) {
+        let told = [(OffsetDateTime::now_utc(), event)];
+        if let Err(error) = self.store.record(&told, Claim::Spare) {
             log::warn!("{count} rejections or observations are counted and not recorded: {error}");
             budget.put_back(count, now);
         }
     }
+}
 
-    fn note_head(&mut self) {
-        if let Err(error) = self.chain.note_head() {
-            log::warn!("{error}");
+impl Waiter {
+    fn claim(&self) -> Claim {
+        match self {
+            Self::Answer(_, claim) => *claim,
+            Self::Budget(_) => Claim::Spare,
         }
     }
 }

@@ -13,11 +13,10 @@ use super::process_limits;
 use super::signals::Signals;
 use super::sockets::Sockets;
 use super::source::SettingsSource;
+use super::trail_start;
 use crate::access::{Access, AccessSettings, run_key_refresher};
 use crate::agent::Agent;
-use crate::audit::{
-    AgentStopped, Event, Fingerprinter, Opened, ROTATE_AT, Trail, TrailError, TrailOptions,
-};
+use crate::audit::{AgentStopped, Event, Readiness, Trail};
 use crate::domain::Environment;
 use crate::engine::Engine;
 use crate::exit::Exit;
@@ -25,7 +24,7 @@ use crate::freeze::FreezeFile;
 use crate::local::{self, SocketFile};
 use crate::logging;
 use crate::metrics::{self, MetricsFile};
-use crate::operation::{Admission, LedgerGuard, OperationDeps, inspect_host, record_interrupted};
+use crate::operation::{Admission, LedgerGuard, OperationDeps, inspect_host};
 use crate::runtime::{self, Watcher, WatcherHandle};
 use crate::settings::Settings;
 use crate::systemd::{self, HandedOver, Heartbeat};
@@ -62,7 +61,7 @@ pub(super) fn run(source: &SettingsSource) -> Exit {
 
 async fn serve(settings: Settings, handed_over: Vec<HandedOver>) -> Result<Exit, Exit> {
     let mut sockets = Sockets::open(handed_over, &settings)?;
-    let (trail, opened, fingerprinter) = open_trail(&settings)?;
+    let (trail, readiness) = trail_start::open(&settings)?;
     // Before the port, so that whoever finds the agent finds both.
     let (operators_file, operators_socket) = bind_operators_socket(&settings).unzip();
     let listener = sockets.listener(settings.port)?;
@@ -74,7 +73,7 @@ async fn serve(settings: Settings, handed_over: Vec<HandedOver>) -> Result<Exit,
     log::info!("signatures: {}", settings.signatures);
     log_host_files(&settings).await;
     let access = start_access(&settings);
-    let (agent, watcher, dead) = start_agent(&settings, &trail, &opened, fingerprinter).await;
+    let (agent, watcher, dead) = start_agent(&settings, &trail, readiness).await?;
     let answer_within = settings.operation.budget + ANSWER_SLACK;
     let (server, closing) = crate::http::serve(listener, agent.clone(), access, answer_within)
         .map_err(|error| {
@@ -146,15 +145,27 @@ fn start_access(settings: &Settings) -> Access {
 async fn start_agent(
     settings: &Settings,
     trail: &Trail,
-    opened: &Opened,
-    fingerprinter: Fingerprinter,
-) -> (Agent, WatcherHandle, oneshot::Receiver<()>) {
-    let fingerprinted = settings.fingerprinted();
+    readiness: Readiness,
+) -> Result<(Agent, WatcherHandle, oneshot::Receiver<()>), Exit> {
+    let fingerprints = trail_start::fingerprints(settings)?;
     let engine = Engine::new(
         settings.engine.clone(),
         settings.runtime.container_name.clone(),
     );
-    record_interrupted(trail, &engine, opened).await;
+    let (conditions, conditions_seen) = runtime::conditions();
+    let ledger = LedgerGuard::new(
+        trail.clone(),
+        settings.state_directory.clone(),
+        settings.environment,
+        conditions.clone(),
+    );
+    actix::spawn(trail_start::follow_trouble(trail.clone(), conditions));
+    let opening = trail_start::Opening {
+        trail: trail.clone(),
+        engine: engine.clone(),
+        ledger: ledger.clone(),
+    };
+    opening.conclude(readiness).await;
 
     let (publisher, runtime_view) = runtime::view(
         settings.runtime.container_name.clone(),
@@ -169,15 +180,7 @@ async fn start_agent(
     );
     let (activity, activity_seen) = runtime::activity();
     actix::spawn(watcher.run());
-    let (conditions, conditions_seen) = runtime::conditions();
     actix::spawn(logging::report_broken_requests());
-    let ledger = LedgerGuard::new(
-        trail.clone(),
-        settings.state_directory.clone(),
-        settings.environment,
-        conditions,
-    );
-    ledger.announce().await;
     actix::spawn(ledger.clone().follow(engine.clone()));
     let deps = OperationDeps {
         environment: settings.environment,
@@ -190,11 +193,8 @@ async fn start_agent(
         docker_config: settings.engine.docker_config.clone(),
         trail: trail.clone(),
         ledger,
-        settings_fingerprint: fingerprinter
-            .of([("settings", fingerprinted.as_str())])
-            .fingerprint,
-        fingerprinter,
-        trail_damage: opened.problems.clone(),
+        fingerprints,
+        settings: settings.fingerprinted(),
         watcher: watcher_handle.clone(),
         activity,
         pulling: runtime::activity().0,
@@ -217,7 +217,7 @@ async fn start_agent(
         conditions_seen,
         at_rest,
     ));
-    (agent, watcher_handle, dead)
+    Ok((agent, watcher_handle, dead))
 }
 
 /// Waits until the process is to end, and for the running operation when that is what a signal asks for: how it ends,
@@ -254,51 +254,6 @@ async fn record_end(trail: &Trail, reason: &str) {
     if let Err(error) = trail.append(end).await {
         log::error!("the end is not recorded: {error}");
     }
-}
-
-fn open_trail(settings: &Settings) -> Result<(Trail, Opened, Fingerprinter), Exit> {
-    let options = TrailOptions {
-        state_directory: settings.state_directory.clone(),
-        environment: settings.environment.as_str().to_owned(),
-        agent_version: crate::VERSION.to_owned(),
-        rotate_at: ROTATE_AT,
-    };
-    let opened = Trail::open(options).map_err(|error| {
-        log::error!(
-            "STATE_DIRECTORY {}: {error}",
-            settings.state_directory.display()
-        );
-        if matches!(error, TrailError::Locked(_)) {
-            Exit::Locked
-        } else {
-            Exit::Failed
-        }
-    })?;
-    let fingerprinter = Fingerprinter::open(&settings.state_directory).map_err(|error| {
-        log::error!(
-            "STATE_DIRECTORY {}: {error}",
-            settings.state_directory.display()
-        );
-        Exit::Failed
-    })?;
-    let (trail, opened) = opened;
-    if let Some(torn) = &opened.torn {
-        log::warn!(
-            "audit trail: a crash left {} bytes that are no whole record; they are kept in {}",
-            torn.bytes,
-            torn.file
-        );
-    }
-    for problem in &opened.problems {
-        log::error!("audit trail: {problem}");
-    }
-    log::info!(
-        "audit trail: {} records, {} tags known, head {}",
-        opened.seq,
-        opened.ledger_tags,
-        trail.head()
-    );
-    Ok((trail, opened, fingerprinter))
 }
 
 /// What is wrong on the disk refuses deploys and not the agent, which must answer and stop.

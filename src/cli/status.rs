@@ -81,7 +81,12 @@ fn rows(overview: &Overview) -> Vec<(&'static str, String)> {
         Some(overview.freeze.as_ref().map_or("none".to_owned(), frozen)),
     );
     optional("signatures", Some(overview.signatures.clone()));
-    optional("audit head", Some(overview.trail.head.clone()));
+    let trouble = overview.trail.trouble.as_ref();
+    optional(
+        "audit trail",
+        trouble.map(|why| format!("cannot be written, deploys are refused: {why}")),
+    );
+    optional("audit head", overview.trail.head.clone());
     for doubt in &overview.trail.doubts {
         optional("ledger of tags", Some(doubt.clone()));
     }

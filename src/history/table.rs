@@ -30,8 +30,8 @@ const COLUMNS: [Column; 12] = [
     column("REVISION", 12, 9, |e| shortened(&e.revision)),
     column("SIGNED BY", 12, 8, |e| shortened(&e.signature)),
     column(OUTCOME, 12, 0, |e| e.outcome.as_str().into()),
-    column("STEP", 9, 5, |e| or_dash(&e.step)),
-    column("BY", 16, 6, |e| or_dash(&e.by)),
+    column("STEP", 12, 5, |e| or_dash(&e.step)),
+    column(BY, 16, 6, |e| or_dash(&e.by)),
     column("DURATION", 8, 2, |e| span(e.duration_ms)),
     column("DOWNTIME", 8, 3, |e| match e.down {
         true => "down".into(),
@@ -40,8 +40,10 @@ const COLUMNS: [Column; 12] = [
 ];
 const IMAGE: &str = "IMAGE";
 const OUTCOME: &str = "OUTCOME";
-/// As wide as the image's column becomes when there is room.
-const IMAGE_WIDEST: usize = 40;
+const BY: &str = "BY";
+/// The columns that become wider when there is room, first come, first served, and how wide: a tag may be that of a
+/// commit, and the id of a service token has 39 characters, behind which a `?` may stand.
+const WIDEST: [(&str, usize); 2] = [(IMAGE, 40), (BY, 40)];
 
 const fn column(
     head: &'static str,
@@ -77,9 +79,13 @@ impl Table {
                 columns.retain(|c| c.dispensable != most);
             }
         }
-        let room = width.map_or(usize::MAX, |width| width.saturating_sub(total(&columns)));
-        for column in columns.iter_mut().filter(|c| c.head == IMAGE) {
-            column.width = column.width.saturating_add(room).min(IMAGE_WIDEST);
+        let mut room = width.map_or(usize::MAX, |width| width.saturating_sub(total(&columns)));
+        for (head, widest) in WIDEST {
+            for column in columns.iter_mut().filter(|c| c.head == head) {
+                let more = room.min(widest - column.width);
+                column.width += more;
+                room -= more;
+            }
         }
         Self {
             columns,

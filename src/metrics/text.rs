@@ -157,11 +157,19 @@ impl Sample {
             policies,
         );
         let trail = &self.overview.trail;
-        let head = trail.head.split(':').next().unwrap_or_default();
+        let head = trail
+            .head
+            .as_deref()
+            .and_then(|head| head.split(':').next());
         to.gauge(
             "trail_head",
             "Sequence number of the newest record of the audit trail.",
-            head.parse().ok(),
+            head.and_then(|seq| seq.parse().ok()),
+        );
+        to.gauge(
+            "trail_writable",
+            "Whether the audit trail can be written; while it cannot, no operation but a stop begins.",
+            Some(flag(trail.trouble.is_none())),
         );
         let damage = from_usize(trail.damage.len());
         to.gauge(

@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::ledger_guard::LedgerGuard;
 use super::request::Request;
-use crate::audit::{Fingerprinter, Trail};
+use crate::audit::{Fingerprints, Trail};
 use crate::domain::{Environment, HostPaths};
 use crate::engine::Engine;
 use crate::freeze::FreezeFile;
@@ -39,12 +39,10 @@ pub struct OperationDeps {
     pub trail: Trail,
     /// Whether the ledger of tags can be believed.
     pub ledger: LedgerGuard,
-    /// What was wrong with the trail when it was opened.
-    pub trail_damage: Vec<String>,
     /// Keyed fingerprints of what must not be written down.
-    pub fingerprinter: Fingerprinter,
-    /// Keyed fingerprint of the agent's own settings.
-    pub settings_fingerprint: String,
+    pub fingerprints: Fingerprints,
+    /// The agent's own settings, of which only the fingerprint is written down.
+    pub settings: String,
     /// The task that keeps the view.
     pub watcher: WatcherHandle,
     /// What is being done in the actor's order.
@@ -117,6 +115,13 @@ impl Admission {
 }
 
 impl OperationDeps {
+    /// Keyed fingerprint of the agent's own settings; none while there is no room for the key.
+    pub(super) fn settings_fingerprint(&self) -> Option<String> {
+        let fingerprinter = self.fingerprints.get().ok()?;
+        let settings = fingerprinter.of([("settings", self.settings.as_str())]);
+        Some(settings.fingerprint)
+    }
+
     /// The shortest time an operation must be left with to be started at all.
     pub(super) fn least_time(&self, request: &Request) -> Duration {
         match request {

@@ -24,10 +24,10 @@ pub async fn record_interrupted(trail: &Trail, engine: &Engine, opened: &Opened)
         );
         if let Some(observed) = observed
             && let Some(bound) = tag_bound(trail, observed, &left.operation)
-            && let Err(error) = trail.append(bound).await
+            && let Err(error) = trail.append_or_owe(bound, false).await
         {
             log::error!(
-                "operation={} its tag could not be bound in the audit trail: {error}",
+                "operation={} its tag could not be bound in the audit trail yet: {error}",
                 left.operation
             );
         }
@@ -39,9 +39,9 @@ pub async fn record_interrupted(trail: &Trail, engine: &Engine, opened: &Opened)
             container_id: observed.map(|observed| observed.id.as_str().to_owned()),
             image: observed.map(|observed| observed.image.clone()),
         });
-        if let Err(error) = trail.append(event).await {
+        if let Err(error) = trail.append_or_owe(event, false).await {
             log::error!(
-                "operation={} could not be closed in the audit trail: {error}",
+                "operation={} could not be closed in the audit trail yet: {error}",
                 left.operation
             );
         }

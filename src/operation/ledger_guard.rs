@@ -61,12 +61,18 @@ impl LedgerGuard {
     /// Compares the ledger with the container as soon as the engine can be asked, then records acknowledgements as they
     /// come. Runs until dropped.
     pub async fn follow(self, engine: Engine) {
-        let mut compared = false;
+        let (mut compared, mut told) = (false, false);
         loop {
-            if !compared && let Ok(observed) = engine.inspect_name().await {
-                compared = true;
-                if let Err(error) = self.compare(observed.as_ref()).await {
-                    log::error!("a doubt about the ledger of tags could not be recorded: {error}");
+            if !compared
+                && self.0.trail.is_open()
+                && let Ok(observed) = engine.inspect_name().await
+            {
+                let recorded = self.compare(observed.as_ref()).await;
+                compared = recorded.is_ok();
+                if let Err(error) = recorded.map_err(|error| error.to_string())
+                    && !std::mem::replace(&mut told, true)
+                {
+                    log::error!("a doubt about the ledger of tags is not recorded yet: {error}");
                 }
             }
             self.acknowledge().await;

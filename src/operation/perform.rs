@@ -9,8 +9,9 @@ use time::OffsetDateTime;
 use super::deps::OperationDeps;
 use super::failure::{Failure, FailureKind, RuntimeState};
 use super::request::{Completed, Ended, Operation, Request};
-use super::step::Run;
+use super::step::{Run, recorded_for_stop};
 use super::{ahead, deploy, hold, prune, record, stop};
+use crate::audit::{Anchor, TrailError};
 use crate::runtime::Activity;
 
 /// Runs an admitted operation to its end and records it. Not cancel-safe: the actor owns it, whatever its client does.
@@ -57,12 +58,7 @@ pub async fn perform(
 /// Records an admitted operation that never began.
 pub async fn not_started(deps: &OperationDeps, operation: &Operation, failure: Failure) -> Ended {
     log::warn!("operation={} {} {failure}", operation.id, operation.title());
-    let started = deps
-        .trail
-        .append(record::operation_started(deps, operation));
-    let ended = record::operation_ended(operation, &Err(failure.clone()), None);
-    let ended = deps.trail.append(ended);
-    let recorded = started.await.and(ended.await);
+    let recorded = record_refused(deps, operation, &failure).await;
     if let Err(error) = &recorded {
         log::error!("operation={} is not recorded: {error}", operation.id);
     }
@@ -73,8 +69,21 @@ pub async fn not_started(deps: &OperationDeps, operation: &Operation, failure: F
     }
 }
 
+/// Records both ends of an operation that never began. On a full disk the room that is set aside is not for them.
+async fn record_refused(
+    deps: &OperationDeps,
+    operation: &Operation,
+    failure: &Failure,
+) -> Result<Anchor, TrailError> {
+    let started = record::operation_started(deps, operation);
+    let started = deps.trail.append_to_spare(started);
+    let ended = record::operation_ended(operation, &Err(failure.clone()), None);
+    let ended = deps.trail.append_to_spare(ended);
+    started.await.and(ended.await)
+}
+
 /// Records the intent. Nothing is started that cannot be recorded, that is held by a freeze, or that cannot end in the
-/// time that is left.
+/// time that is left. A stop starts nothing: whatever the disk does, it is carried out.
 async fn begin(deps: &OperationDeps, operation: &Operation, left: Duration) -> Result<(), Failure> {
     // Held to the end of this function: no freeze takes effect between the question and the record.
     let gate = match &operation.request {
@@ -85,16 +94,7 @@ async fn begin(deps: &OperationDeps, operation: &Operation, left: Duration) -> R
         | Request::Freeze(_)
         | Request::Thaw => None,
     };
-    // Not only this record must find room, but also the outcome.
-    let mut recorded = deps.trail.probe().await;
-    if recorded.is_ok() {
-        let started = record::operation_started(deps, operation);
-        recorded = deps.trail.append(started).await.map(drop);
-    }
-    recorded.map_err(|error| {
-        let reason = format!("nothing was started: the audit trail cannot be written: {error}");
-        Failure::before_start(FailureKind::Trail, reason)
-    })?;
+    record_intent(deps, operation).await?;
     if gate.is_some()
         && let Some(frozen) = deps.freeze.frozen(OffsetDateTime::now_utc())
     {
@@ -113,6 +113,28 @@ async fn begin(deps: &OperationDeps, operation: &Operation, left: Duration) -> R
     Err(Failure::before_start(FailureKind::Deadline, reason))
 }
 
+/// Not only this record must find room, but also the outcome.
+async fn record_intent(deps: &OperationDeps, operation: &Operation) -> Result<(), Failure> {
+    let started = || record::operation_started(deps, operation);
+    if operation.is_stop() {
+        if let Err(error) = recorded_for_stop(&deps.trail, started()).await {
+            log::error!(
+                "operation={} the stop is not recorded, and carried out all the same: {error}",
+                operation.id
+            );
+        }
+        return Ok(());
+    }
+    let recorded = match deps.trail.probe().await {
+        Ok(()) => deps.trail.append(started()).await.map(drop),
+        refused => refused,
+    };
+    recorded.map_err(|error| {
+        let reason = format!("nothing was started: the audit trail cannot be written: {error}");
+        Failure::before_start(FailureKind::Trail, reason)
+    })
+}
+
 /// Records the outcome.
 async fn end(run: &Run<'_>, result: Result<Completed, Failure>) -> Ended {
     let operation = run.operation;
@@ -124,8 +146,7 @@ async fn end(run: &Run<'_>, result: Result<Completed, Failure>) -> Ended {
         ),
         Err(failure) => log::error!("operation={id} {title} failed: {failure}"),
     }
-    let event = record::operation_ended(operation, &result, Some(&run.facts));
-    let (audit_head, result) = match run.deps.trail.append(event).await {
+    let (audit_head, result) = match record_outcome(run, &result).await {
         Ok(anchor) => {
             log::info!("operation={id} audit head {anchor}");
             (Some(anchor), result)
@@ -144,11 +165,32 @@ async fn end(run: &Run<'_>, result: Result<Completed, Failure>) -> Ended {
     }
 }
 
+async fn record_outcome(
+    run: &Run<'_>,
+    result: &Result<Completed, Failure>,
+) -> Result<Anchor, TrailError> {
+    let (deps, operation) = (run.deps, run.operation);
+    match result {
+        Err(failure) if failure.kind == FailureKind::Trail && failure.step.is_none() => {
+            record_refused(deps, operation, failure).await
+        }
+        _ => {
+            let event = record::operation_ended(operation, result, Some(&run.facts));
+            run.recorded(event).await
+        }
+    }
+}
+
 /// It happened, but there is no record of it: an auditable agent does not call that a success.
 fn unrecorded(operation: &Operation, error: &str, state: RuntimeState) -> Failure {
+    let later = match operation.is_stop() {
+        true => "; it is recorded as soon as that can be written",
+        false => "",
+    };
     let reason = format!(
-        "{} took effect, but its outcome could not be recorded in the audit trail: {error}",
-        operation.title()
+        "{} took effect, but its outcome could not be recorded in the audit trail: {error}{later}; {}",
+        operation.title(),
+        state.clause()
     );
     Failure {
         kind: FailureKind::Trail,

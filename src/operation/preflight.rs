@@ -28,6 +28,7 @@ pub(super) async fn look_ahead(deps: &OperationDeps) -> Result<Prepared, StepErr
 /// Touches nothing: reads `runtime.env` afresh, checks the binds, the plane, the engine and the network.
 pub(super) async fn preflight(deps: &OperationDeps) -> Result<Prepared, StepError> {
     deps.ledger.admit().await?;
+    deps.fingerprints.get()?;
     // The engine starts programs to tell its version: the host is checked meanwhile.
     let host = inspect_host(&deps.runtime, &deps.host_paths);
     let engine = inspect_engine(&deps.engine, &deps.runtime);

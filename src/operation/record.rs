@@ -67,11 +67,13 @@ impl Facts {
         environment: &RuntimeEnv,
         spec: &ContainerSpec,
     ) {
-        let fingerprinter = &deps.fingerprinter;
-        self.runtime_env = Some(fingerprinter.of(environment.iter()));
-        let settings = spec.settings();
-        let pairs = settings.iter().map(|(name, value)| (*name, value.as_str()));
-        self.container_settings = Some(fingerprinter.of(pairs));
+        // The preflight has asked for it.
+        if let Ok(fingerprinter) = deps.fingerprints.get() {
+            self.runtime_env = Some(fingerprinter.of(environment.iter()));
+            let settings = spec.settings();
+            let pairs = settings.iter().map(|(name, value)| (*name, value.as_str()));
+            self.container_settings = Some(fingerprinter.of(pairs));
+        }
         self.environment = Some(environment.clone());
     }
 
@@ -128,7 +130,7 @@ pub(super) fn operation_started(deps: &OperationDeps, operation: &Operation) -> 
             until: clock::rfc3339(freeze.until),
         }),
         queue_wait_ms: millis(operation.arrived.elapsed()),
-        settings: Some(deps.settings_fingerprint.clone()),
+        settings: deps.settings_fingerprint(),
     })
 }
 

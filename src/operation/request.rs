@@ -174,6 +174,12 @@ impl Operation {
         }
     }
 
+    /// Whether it is the emergency stop, which no disk holds up.
+    #[must_use]
+    pub const fn is_stop(&self) -> bool {
+        matches!(self.request, Request::Stop)
+    }
+
     /// The image asked for.
     #[must_use]
     pub fn image(&self) -> Option<&ImageReference> {

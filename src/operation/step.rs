@@ -9,11 +9,24 @@ use super::deps::OperationDeps;
 use super::failure::{Failure, RuntimeState, Step, StepError};
 use super::record::{self, Facts};
 use super::request::{Operation, Turn};
+use crate::audit::{Anchor, Event, Pending, Trail, TrailError};
 use crate::engine::{ContainerId, INSPECT_DEADLINE};
 use crate::runtime::Activity;
 
 /// The most that a pull ahead of a deploy may take: what hangs does not do so for ever.
 const LONGEST_PULL: Duration = Duration::from_secs(6 * 60 * 60);
+
+/// The longest that a stop waits for one of its records: it is needed most when the host is worst off.
+const STOP_RECORD_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Records an event of a stop with all that a full disk has left. A disk that is silent is waited for a little; the
+/// record is written when it answers again.
+pub(super) async fn recorded_for_stop(trail: &Trail, event: Event) -> Result<Anchor, TrailError> {
+    let pending = trail.append_or_owe(event, true);
+    tokio::time::timeout(STOP_RECORD_TIMEOUT, pending)
+        .await
+        .unwrap_or(Err(TrailError::Silent))
+}
 
 /// Where the steps of an operation are shown, if it has any.
 #[derive(Clone, Copy)]
@@ -117,7 +130,7 @@ impl<'a> Run<'a> {
             .map(|error| self.facts.redact(&error.to_string()));
         let ended = record::step_ended(id, step, took, result.as_ref().err(), detail);
         // Written in order, and made durable at the latest with the outcome, which is awaited.
-        drop(self.deps.trail.append(ended));
+        drop(self.append(ended));
         log::info!(
             "operation={id} {title}: {} took {} ms",
             step.as_str(),
@@ -126,20 +139,37 @@ impl<'a> Run<'a> {
         result
     }
 
+    /// Queues a record: of a stop with all that a full disk has left.
+    fn append(&self, event: Event) -> Pending {
+        match self.operation.is_stop() {
+            true => self.deps.trail.append_or_owe(event, true),
+            false => self.deps.trail.append(event),
+        }
+    }
+
+    /// Records `event`. A stop does not wait long for it.
+    pub(super) async fn recorded(&self, event: Event) -> Result<Anchor, TrailError> {
+        match self.operation.is_stop() {
+            true => recorded_for_stop(&self.deps.trail, event).await,
+            false => self.append(event).await,
+        }
+    }
+
     /// Records the intent of a step.
     async fn announce(&self, step: Step) -> Result<(), StepError> {
         let id = &self.operation.id;
-        let intent = self.deps.trail.append(record::step_started(id, step));
+        let intent = record::step_started(id, step);
         if !step.is_announced_on_disk() {
             // On its way to the disk beside the act. Stopping half-way would leave the runtime down: should the disk
             // refuse, the outcome's record, which is awaited, decides the answer.
-            drop(intent);
+            drop(self.append(intent));
             return Ok(());
         }
-        match intent.await {
-            // The halt of a bad container is owed even when it cannot be recorded.
-            Err(error) if step == Step::Halt => {
-                log::error!("operation={id} the intent of halt is not recorded: {error}");
+        match self.recorded(intent).await {
+            // The halt of a bad container, and a stop that somebody asked for, are owed also when they cannot be recorded.
+            Err(error) if step == Step::Halt || self.operation.is_stop() => {
+                let step = step.as_str();
+                log::error!("operation={id} the intent of {step} is not recorded: {error}");
                 Ok(())
             }
             written => Ok(written.map(drop)?),

@@ -158,7 +158,7 @@ pub(super) async fn record_end(run: &mut Run<'_>, old: &Observed, end: End) {
         );
     }
     let event = record::predecessor_ended(run.operation, old, &end);
-    if let Err(error) = run.deps.trail.append(event).await {
+    if let Err(error) = run.recorded(event).await {
         log::error!(
             "operation={} the end of container {} is not recorded: {error}",
             run.operation.id,

@@ -10,6 +10,8 @@ use tokio::sync::watch;
 pub struct Conditions {
     /// Why the ledger of tags is doubted.
     pub ledger: Option<String>,
+    /// Why the audit trail cannot be written.
+    pub trail: Option<String>,
 }
 
 /// Makes both sides of the conditions.
@@ -20,10 +22,14 @@ pub fn conditions() -> (watch::Sender<Conditions>, watch::Receiver<Conditions>) 
 
 impl fmt::Display for Conditions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { ledger } = self;
-        match ledger {
-            Some(ledger) => f.write_str(ledger),
-            None => Ok(()),
-        }
+        let Self { ledger, trail } = self;
+        let trail = trail
+            .as_ref()
+            .map(|why| format!("the audit trail cannot be written, deploys are refused: {why}"));
+        let all: Vec<&str> = [trail.as_deref(), ledger.as_deref()]
+            .into_iter()
+            .flatten()
+            .collect();
+        f.write_str(&all.join("; "))
     }
 }

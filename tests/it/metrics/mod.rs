@@ -64,6 +64,7 @@ fn the_metrics_tell_what_runs_what_ended_and_what_holds() {
         "dreichor_signature_policy{environment=\"dev\",policy=\"off\"} 1",
         "dreichor_signature_policy{environment=\"dev\",policy=\"enforce\"} 0",
         "dreichor_trail_head{environment=\"dev\"} ",
+        "dreichor_trail_writable{environment=\"dev\"} 1",
         "dreichor_trail_damage{environment=\"dev\"} 0",
         "dreichor_engine_answers{environment=\"dev\"} 1",
         "dreichor_images{environment=\"dev\"} ",

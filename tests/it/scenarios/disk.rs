@@ -37,6 +37,9 @@ fn on_a_full_disk_nothing_is_started_and_status_goes_on(mut world: World) {
         refused.body
     );
     super::read_only::assert_nothing_can_be_started(&world, &agent);
+    let answer = agent.stop();
+    assert_eq!(answer.status, 200, "a stop has its room: {}", answer.body);
+    assert!(world.container().is_none());
     disk.free();
     let answer = agent.deploy(&world.image("2.0.0"));
     assert_eq!(

@@ -9,7 +9,10 @@ use dreichor_test_support::images::ImageSpec;
 use crate::faults::agent as quiet_agent;
 use crate::harness::{self, Kind, World, contract_headers, request_bytes, until};
 
-on_both_engines!(a_tag_whose_start_was_answered_too_late_cannot_be_moved);
+on_both_engines!(
+    a_tag_whose_start_was_answered_too_late_cannot_be_moved,
+    a_kill_between_the_start_and_its_record_leaves_no_tag_that_may_be_moved_in_prod,
+);
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -52,6 +55,37 @@ fn a_tag_whose_start_was_answered_too_late_cannot_be_moved(mut world: World) {
     controls.clear_faults();
     assert!(world.shown()["State"]["StartedAt"].as_str().is_some());
     is_refused_once_moved(&world, &agent, "1.0.0");
+}
+
+fn a_kill_between_the_start_and_its_record_leaves_no_tag_that_may_be_moved_in_prod(world: World) {
+    let mut world = World::in_prod(world.kind);
+    quick(&mut world);
+    world.push("2.0.0", &["run"]);
+    let proxy = world.proxied();
+    let controls = world.controls(&proxy);
+    let mut agent = world.agent();
+    world.acknowledge("a new host");
+    assert_eq!(agent.deploy(&world.image("1.0.0")).status, 200);
+    let gate = controls.gate_nth(Verb::ContainerStart, 1, When::AfterEffect);
+    let body = serde_json::json!({ "image": world.image("2.0.0") }).to_string();
+    let bytes = request_bytes("POST", "/v1/deploy", &contract_headers(), &body);
+    let port = agent.port;
+    let client = std::thread::spawn(move || harness::exchange_raw(port, &bytes));
+    assert!(gate.reached_within(SOON), "the start never comes");
+    agent.signal("KILL");
+    agent.wait();
+    gate.release();
+    drop(gate);
+    client.join().expect("joined");
+    until("it runs", SOON, || {
+        let state = world.shown()["State"].clone();
+        state["Status"] == "running"
+    });
+    let agent = world.agent();
+    until("it is closed", SOON, || {
+        !world.events("operation_interrupted").is_empty()
+    });
+    is_refused_once_moved(&world, &agent, "2.0.0");
 }
 
 #[test]

@@ -36,6 +36,7 @@ async fn everything_is_made_for_the_agent_alone() {
         "fingerprint.key",
         "ledger.",
         "lock",
+        "reserve",
     ] {
         assert!(names.iter().any(|name| name.starts_with(kind)), "{kind}");
     }

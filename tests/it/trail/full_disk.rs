@@ -69,7 +69,7 @@ async fn on_a_full_disk_nothing_begins_and_space_mends_it() {
 
 #[tokio::test]
 async fn a_record_that_does_not_fit_leaves_nothing_and_the_next_tries_again() {
-    let disk = SmallDisk::new("1m");
+    let disk = SmallDisk::new("2m");
     let (trail, _) = disk.state.open();
     disk.fill();
     let long = || {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use deploy_agent::audit::{Event, Outcome, RuntimeState, Trail};
+use deploy_agent::audit::{Event, OperationKind, Outcome, RuntimeState, Trail};
 use deploy_agent::history::{HistoryOptions, Since, history};
 use time::OffsetDateTime;
 
@@ -205,6 +205,89 @@ async fn a_table_fits_its_terminal() {
         assert!(table.contains("OUTCOME") && table.contains("IMAGE"));
         assert_eq!(table.contains("DIGEST"), width >= 160, "{width}");
     }
+}
+
+/// Where each column begins, by its head.
+fn columns(head: &str) -> Vec<(String, usize)> {
+    let mut found: Vec<(String, usize)> = Vec::new();
+    // Heads have one blank inside at most, and two between them.
+    for part in head.split("  ").filter(|part| !part.trim().is_empty()) {
+        let from = found.last().map_or(0, |(name, at)| at + name.len());
+        let at = from + head[from..].find(part.trim()).unwrap();
+        found.push((part.trim().to_owned(), at));
+    }
+    found
+}
+
+#[tokio::test]
+async fn without_a_terminal_and_with_the_default_repository_every_row_keeps_its_columns() {
+    let dir = TrailDir::new();
+    let trail = a_week(&dir).await;
+    // What is widest in practice: a token's id, a tag of a commit, a step of a prune, an outcome.
+    let tag = "sha-0123456789abcdef0123456789abcdef0123";
+    let mut begun = started(&id(30));
+    if let Event::OperationStarted(begun) = &mut begun {
+        begun.requester.client_id = Some(format!("{}.access", "0a".repeat(16)));
+        begun.image = Some(format!("ghcr.io/ceerkle/dreichor-trading/runtime:{tag}"));
+    }
+    drop(trail.append(begun));
+    drop(trail.append(step(&id(30), "remove_image")));
+    trail
+        .append(interrupted(&id(30), RuntimeState::Unknown, None))
+        .await
+        .unwrap();
+    let mut stop = ended(&id(31), Outcome::Abandoned);
+    (stop.kind, stop.image, stop.digest) = (OperationKind::Stop, None, None);
+    let stop = Event::OperationEnded(Box::new(stop));
+    trail.append(stop).await.unwrap();
+    trail.close().await;
+    // A pipe is no terminal.
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_deploy-agent"))
+        .args(["history".as_ref(), dir.path().as_os_str()])
+        .arg("--rejected")
+        .env_clear()
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let mut lines = said.split("\n\n").next().unwrap().lines();
+    let columns = columns(lines.next().unwrap());
+    let heads: Vec<&str> = columns.iter().map(|(head, _)| &head[..]).collect();
+    assert_eq!(
+        heads,
+        [
+            "TIME (UTC)",
+            "OPERATION",
+            "KIND",
+            "IMAGE",
+            "DIGEST",
+            "REVISION",
+            "SIGNED BY",
+            "OUTCOME",
+            "STEP",
+            "BY",
+            "DURATION",
+            "DOWNTIME"
+        ]
+    );
+    let rows: Vec<&str> = lines.filter(|line| !line.starts_with("    ")).collect();
+    assert_eq!(rows.len(), 7, "{said}");
+    for row in &rows {
+        for (head, at) in &columns {
+            let before = at.checked_sub(2).map_or("  ", |from| &row[from..*at]);
+            assert_eq!(before, "  ", "{head}: {row}\n{said}");
+            let cell = &row[*at..];
+            // An operation that was told of by its end alone, and a rejection, have no name there.
+            assert!(
+                !cell.starts_with(' ') || *head == "OPERATION",
+                "{head}: {row}\n{said}"
+            );
+        }
+        let image = columns.iter().find(|(head, _)| head == "IMAGE").unwrap().1;
+        let image = row[image..].split(' ').next().unwrap();
+        assert!(["v1", tag, "-"].contains(&image), "the tag alone: {row}");
+    }
+    let whole = format!("{}.access", "0a".repeat(16));
+    assert!(said.contains(&whole), "{said}");
 }
 
 #[tokio::test]

@@ -27,6 +27,10 @@
 //! | a lost ledger is not rebuilt | `ledger::a_ledger_file_that_was_changed_or_taken_is_rebuilt_from_the_trail_and_recorded` |
 //! | a rotation forgets the ledger, or what is under way | `rotation::ledger_and_open_operations_survive_without_reading_old_files` |
 //! | no reserve is set aside | `full_disk::an_operation_begun_before_the_disk_was_full_is_recorded_to_its_end` |
+//! | a stop does not take the reserve, or not both halves of it | `reserve::a_stop_takes_the_reserve_and_what_finds_no_room_is_owed` |
+//! | what is owed is forgotten, or written behind what came later | `reserve::a_stop_takes_the_reserve_and_what_finds_no_room_is_owed` |
+//! | a reserve of holes counts, or a link in its place | `reserve::what_is_no_reserve_of_blocks_is_made_one_at_the_start` |
+//! | a start on a full disk fails, or never ends waiting | `reserve::a_trail_that_finds_no_room_at_its_start_is_opened_when_there_is_some` |
 //! | the probe says yes to everything | `writing::probe_refuses_a_trail_that_somebody_moved_replaced_or_wrote_to` |
 //! | a failed write is not taken back | `full_disk::a_record_that_does_not_fit_leaves_nothing_and_the_next_tries_again` |
 //! | text has no bound, or is not escaped | `bounds::long_text_is_cut_at_a_letter_and_shows_that_it_is`, `bounds::hostile_text_moves_no_cursor_forges_no_line_and_loses_nothing` |
@@ -40,6 +44,7 @@
 
 mod anchors;
 mod bounds;
+mod by_name;
 mod crash;
 mod directory;
 mod edits;
@@ -52,6 +57,7 @@ mod history;
 mod ledger;
 mod odd_files;
 mod recovery;
+mod reserve;
 mod rotation;
 mod sidecars;
 pub mod small_disk;

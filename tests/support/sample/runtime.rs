@@ -1,5 +1,6 @@
 //! The sample runtime that the test images hold: one static program, its first argument says what it does.
 
+use std::io::Write;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -63,6 +64,9 @@ fn main() {
         }
     }
     println!("READY");
+    if let ("fill", Some(path)) = (mode, arguments.get(1)) {
+        fill(path);
+    }
     match mode {
         "exit-0" | "loops" => return,
         "exit-0-after" => {
@@ -72,6 +76,21 @@ fn main() {
         _ => {}
     }
     run_for(Duration::MAX);
+}
+
+/// Takes every byte that the disk has, and each that it gets later, until it is asked to end.
+fn fill(path: &str) {
+    let piece = [b'x'; 65_536];
+    let Ok(mut file) = std::fs::File::create(path) else {
+        give_up("the file to fill cannot be made");
+    };
+    while !ASKED_TO_END.load(Ordering::SeqCst) {
+        let taken = [piece.len(), 4096, 1].iter().any(|size| file.write_all(&piece[..*size]).is_ok());
+        if !taken {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+    std::process::exit(0);
 }
 
 /// Says what each raw socket gives, and whether new privileges are to be had; ends with 3 if a socket opens.

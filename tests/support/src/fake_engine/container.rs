@@ -35,7 +35,8 @@ impl Behaviour {
         let after = Duration::from_millis(word(2).parse().unwrap_or(0));
         let exits = |after, code| Behaviour::Exits { after, code };
         match (word(0), word(1)) {
-            ("/runtime", "run") => Behaviour::Run,
+            // No process, no bytes: whoever asks for `fill` writes them.
+            ("/runtime", "run" | "fill") => Behaviour::Run,
             ("/runtime", "ignore-term") => Behaviour::IgnoresTerm,
             ("/runtime", "sniff") => Behaviour::Sniffs,
             ("/runtime", "loops") => Behaviour::ComesUp { stays: false },
