@@ -11,7 +11,9 @@ use super::access_support::access_settings;
 use crate::harness::{Agent, Kind, World, until};
 
 /// Longer than an event takes to cause a look.
-const SETTLED: Duration = Duration::from_millis(500);
+const LOOKED: Duration = Duration::from_millis(500);
+/// Longer than the observer waits for more events before it looks once more.
+const SETTLED: Duration = Duration::from_millis(2500);
 
 /// An agent that has deployed, on an engine that counts its calls: the fake one by itself, the real one behind a proxy.
 struct Counted {
@@ -172,7 +174,7 @@ fn a_look_of_the_confirmation_that_an_event_has_overtaken_is_not_shown() {
             looked.arrived() >= 2
         });
         counted.world.act(&counted.world.name, "kill");
-        std::thread::sleep(SETTLED);
+        std::thread::sleep(LOOKED);
         looked.release();
         deployed.join().expect("answered");
     });
