@@ -41,7 +41,7 @@ impl Counted {
             world,
         };
         counted.deploy("1.0.0");
-        counted.settle();
+        counted.settle(SETTLED);
         counted.controls().reset_calls();
         counted
     }
@@ -55,12 +55,12 @@ impl Counted {
         calls.iter().map(|call| call.verb).collect()
     }
 
-    /// Waits until the looks that events cause are over.
-    fn settle(&self) {
+    /// Waits until the looks that events cause are over: none has come for so long.
+    fn settle(&self, pause: Duration) {
         let mut counted = 0;
         until("no more looks", Duration::from_secs(20), || {
             let before = std::mem::replace(&mut counted, self.verbs().len());
-            std::thread::sleep(SETTLED);
+            std::thread::sleep(pause);
             before == counted
         });
     }
@@ -104,7 +104,7 @@ fn a_deploy_makes_eight_calls(kind: Kind) {
     let counted = Counted::deployed(kind);
     counted.deploy("1.0.1");
     assert!(counted.runs(true), "the status shows the deploy");
-    counted.settle();
+    counted.settle(LOOKED);
     let (looks, mut others): (Vec<Verb>, Vec<Verb>) =
         counted.verbs().into_iter().partition(is_look);
     others[..2].sort_by_key(|verb| *verb != Verb::Version);
@@ -138,7 +138,7 @@ fn a_deploy_on_the_real_engine_makes_the_same_eight_calls() {
 fn a_stop_makes_two_calls_and_looks(kind: Kind) {
     let counted = Counted::deployed(kind);
     assert_eq!(counted.agent.stop().status, 200);
-    counted.settle();
+    counted.settle(LOOKED);
     let (changing, looks): (Vec<Verb>, Vec<Verb>) = counted
         .verbs()
         .into_iter()
