@@ -187,7 +187,7 @@ fn an_event_that_changes_nothing_causes_no_look() {
     let id = counted.world.id();
     counted.controls().reset_calls();
     counted.world.act(&id, "kill?signal=USR1");
-    std::thread::sleep(SETTLED);
+    std::thread::sleep(LOOKED);
     assert_eq!(counted.verbs(), [Verb::ContainerKill]);
 }
 
