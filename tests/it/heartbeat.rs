@@ -5,29 +5,14 @@ use std::time::{Duration, Instant};
 
 use dreichor_test_support::fake_engine::Verb;
 
-use crate::harness::{Agent, Kind, World};
+use crate::harness::notify::{reporting, told};
+use crate::harness::{Kind, World};
 
 /// As systemd sets it, in microseconds.
 const WATCHDOG: (&str, &str) = ("WATCHDOG_USEC", "2000000");
 /// systemd asks for a beat within half of it.
 const HALF: Duration = Duration::from_secs(1);
 const WATCHED_FOR: Duration = Duration::from_secs(4);
-
-/// An agent that reports to a socket of the test's.
-fn reporting(world: &World, watchdog: &[(&str, &str)]) -> (Agent, UnixDatagram) {
-    let path = world.path("notify.sock");
-    let socket = UnixDatagram::bind(&path).expect("bound");
-    let path = path.display().to_string();
-    let mut extra = vec![("NOTIFY_SOCKET", path.as_str())];
-    extra.extend_from_slice(watchdog);
-    let agent = Agent::start(
-        &world.env_file(),
-        world.port,
-        &world.path("agent.log"),
-        &extra,
-    );
-    (agent, socket)
-}
 
 /// The longest time without a beat; more than the whole time if there was none.
 fn longest_silence(socket: &UnixDatagram) -> Duration {
@@ -75,26 +60,6 @@ fn an_agent_that_nobody_watches_does_not_beat() {
     let world = World::new(Kind::Fake);
     let (_agent, socket) = reporting(&world, &[]);
     assert_eq!(longest_silence(&socket), Duration::MAX);
-}
-
-/// Waits for a STATUS line that is as wanted.
-fn told(socket: &UnixDatagram, wanted: impl Fn(&str) -> bool) -> String {
-    let wait = Some(Duration::from_millis(100));
-    socket.set_read_timeout(wait).expect("set");
-    let end = Instant::now() + Duration::from_secs(20);
-    let mut last = String::new();
-    while Instant::now() < end {
-        let mut text = [0; 1024];
-        let length = socket.recv(&mut text).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text[..length]).into_owned();
-        if let Some(line) = text.strip_prefix("STATUS=") {
-            last = line.trim_end().to_owned();
-            if wanted(&last) {
-                return last;
-            }
-        }
-    }
-    panic!("the last was: {last}");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod agent;
 mod message;
+pub mod notify;
 mod private_engine;
 mod store;
 

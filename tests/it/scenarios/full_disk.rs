@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
@@ -15,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::loop_disk::Disk;
 use super::read_only::{assert_stopped_without_a_record, end};
+use crate::harness::notify::{reporting, told};
 use crate::harness::{Agent, Answer, Kind, World, until};
 use crate::trail::small_disk::SmallDisk;
 
@@ -454,13 +454,6 @@ fn an_engine_whose_own_disk_is_the_full_one_stops_as_well(mut world: World) {
 fn the_service_manager_is_told_of_a_full_disk_until_there_is_room() {
     let mut world = World::new(Kind::Fake);
     let disk = Disk::under(&mut world);
-    let path = world.path("notify.sock");
-    let socket = UnixDatagram::bind(&path).expect("bound");
-    let soon = Some(Duration::from_secs(20));
-    socket.set_read_timeout(soon).expect("set");
-    let path = path.display().to_string();
-    let extra = [("NOTIFY_SOCKET", path.as_str())];
-    let log = world.path("agent.log");
     drop(world.agent());
     fs::remove_file(disk.state().join("reserve")).expect("removed");
     let filler = disk.at.join("filler");
@@ -470,21 +463,13 @@ fn the_service_manager_is_told_of_a_full_disk_until_there_is_room() {
     until("the disk is full", Duration::from_secs(20), || {
         disk.is_full()
     });
-    let agent = Agent::start(&world.env_file(), world.port, &log, &extra);
-    let status = || loop {
-        let mut text = [0; 4096];
-        let length = socket.recv(&mut text).expect("told");
-        let text = String::from_utf8_lossy(&text[..length]).into_owned();
-        if let Some(status) = text.strip_prefix("STATUS=") {
-            return status.to_owned();
-        }
-    };
+    let (agent, socket) = reporting(&world, &[]);
     let full = "the audit trail cannot be written, deploys are refused: ";
-    while !status().contains(full) {}
+    told(&socket, |line| line.contains(full));
     ended.store(true, Ordering::SeqCst);
     filling.join().expect("it ends");
     fs::remove_file(filler).expect("removed");
-    while status().contains(full) {}
+    told(&socket, |line| !line.contains(full));
     end(agent);
     disk.assert_intact();
 }

@@ -2,13 +2,13 @@
 //! and in prod nothing is deployed before an operator has acknowledged the loss.
 
 use std::fs;
-use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::time::Duration;
 
 use dreichor_test_support::images::ImageSpec;
 use serde_json::json;
 
+use crate::harness::notify::{reporting, told};
 use crate::harness::{Agent, Answer, Kind, World, until};
 
 on_both_engines!(
@@ -237,23 +237,9 @@ fn in_dev_a_doubted_ledger_is_said_and_refuses_nothing() {
 #[test]
 fn the_service_manager_is_told_of_a_doubted_ledger_until_it_is_acknowledged() {
     let world = quick(World::in_prod(Kind::Fake));
-    let path = world.path("notify.sock");
-    let socket = UnixDatagram::bind(&path).expect("bound");
-    socket.set_read_timeout(Some(SOON)).expect("set");
-    let path = path.display().to_string();
-    let extra = [("NOTIFY_SOCKET", path.as_str())];
-    let log = world.path("agent.log");
-    let _agent = Agent::start(&world.env_file(), world.port, &log, &extra);
-    let status = || loop {
-        let mut text = [0; 4096];
-        let length = socket.recv(&mut text).expect("told");
-        let text = String::from_utf8_lossy(&text[..length]).into_owned();
-        if let Some(status) = text.strip_prefix("STATUS=") {
-            return status.to_owned();
-        }
-    };
+    let (_agent, socket) = reporting(&world, &[]);
     let refused = "; deploys are refused until `deploy-agent acknowledge prod --reason TEXT`";
-    assert!(status().contains(refused));
+    assert!(told(&socket, |_| true).contains(refused));
     world.acknowledge("seen");
-    while status().contains(refused) {}
+    told(&socket, |line| !line.contains(refused));
 }
