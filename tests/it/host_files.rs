@@ -102,7 +102,6 @@ fn every_file_of_the_host_is_checked_by_some_test() {
         "debian/postinst",
         "debian/postrm",
         "debian/prerm",
-        "dreichor-deploy-agent-port@.service",
         "dreichor-deploy-agent@.service",
         "dreichor-deploy-agent@.socket",
         "install",
@@ -203,21 +202,15 @@ fn the_port_is_systemds_and_a_stop_of_the_agent_closes_it() {
         .filter(|line| line.1 == "Wants")
         .flat_map(|line| line.2.split(' '))
         .collect();
-    for name in [
-        "dreichor-deploy-agent@%i.socket",
-        "dreichor-deploy-agent-port@%i.service",
-    ] {
-        assert!(wants.contains(&name), "{wants:?}");
-    }
+    assert!(
+        wants.contains(&"dreichor-deploy-agent@%i.socket"),
+        "{wants:?}"
+    );
     assert!(
         !socket.iter().any(|line| line.1.starts_with("Listen")),
         "its addresses are of the settings"
     );
-    let port = unit("deploy/dreichor-deploy-agent-port@.service");
-    let stops = value(&port, "Unit", "PropagatesStopTo");
-    assert_eq!(stops, "dreichor-deploy-agent@%i.socket");
-    let with = value(&port, "Unit", "PartOf");
-    assert_eq!(with, "dreichor-deploy-agent@%i.service");
+    assert_eq!(value(&socket, "Unit", "StopWhenUnneeded"), "yes");
 }
 
 #[test]

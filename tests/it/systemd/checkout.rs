@@ -86,7 +86,7 @@ fn the_drop_in_opens_the_network(host: &Host) {
 
 fn program_and_unit_go_with_the_last_environment(host: &Host) {
     let files = "/usr/bin/deploy-agent /etc/systemd/system/dreichor-deploy-agent@.service \
-        /etc/systemd/system/dreichor-deploy-agent@.socket /etc/systemd/system/dreichor-deploy-agent-port@.service";
+        /etc/systemd/system/dreichor-deploy-agent@.socket";
     host.ok(&format!("{INSTALL} uninstall dev && ls {files}"));
     assert_eq!(host.status("prod").code, 200, "prod runs on");
     host.ok(&format!("{INSTALL} uninstall prod"));

@@ -9,10 +9,11 @@ use super::agents::ASK;
 use super::image::{Image, succeed};
 use super::package::{VERSION, package};
 use super::registry::{HostRegistry, REPOSITORY};
+use super::release::Release;
 use crate::harness::unique;
 
 /// What a container needs so that systemd can be its first process, short of the host's own privileges.
-const RUN: [&str; 17] = [
+const RUN: [&str; 18] = [
     "--hostname=host",
     "--network=none",
     "--cap-add=ALL",
@@ -26,37 +27,48 @@ const RUN: [&str; 17] = [
     "--tmpfs=/tmp:exec",
     // The engine's own layers do not stack on the layers of this container.
     "--volume=/var/lib/docker",
+    "--volume=/var/lib/containerd",
     "--stop-signal=SIGRTMIN+3",
     "--stop-timeout=20",
     "--label=dreichor-host-test",
     "--detach",
     "--init=false",
 ];
-/// systemd hands credentials to units through mounts that must propagate; a container's do not until told to.
-const INIT: &str = "mount --make-rshared / && exec /sbin/init";
+/// What a host tells of itself, for [`Release::assert_is`].
+const TOLD: &str = r#"systemctl --version | sed -n '1s/systemd \([0-9]*\).*/\1/p'
+    docker version --format '{{.Server.Version}}'
+    docker info --format '{{.DriverStatus}} {{.Driver}}' | sed 's/.*driver-type.*/containerd/; s/.* //'
+    docker info --format '{{.CgroupVersion}}'"#;
 
 pub struct Host {
     name: String,
     _image: Arc<Image>,
+    release: Release,
     registry: Option<HostRegistry>,
 }
 
 impl Host {
     /// Boots a bare host with a Docker Engine and a registry, and waits until it is up.
     pub fn boot() -> Self {
-        let image = Image::get();
+        let release = Release::chosen();
+        let image = Image::get(&release);
         let name = format!("dreichor-host-{}", unique());
         let mut run = Command::new("docker");
         run.arg("run").arg("--name").arg(&name).args(RUN);
-        succeed("docker run", run.args([&image.0, "sh", "-c", INIT]));
+        succeed(
+            "docker run",
+            run.args([&image.0, "sh", "-c", &release.init(&name)]),
+        );
         let mut host = Self {
             name,
             _image: image,
+            release,
             registry: None,
         };
         host.write("/usr/local/bin/ask", ASK);
         host.ok("chmod 755 /usr/local/bin/ask");
         host.up();
+        host.release.assert_is(&host.ok(TOLD));
         host
     }
 
@@ -202,5 +214,6 @@ impl Drop for Host {
             .args(["rm", "--force", "--volumes", &self.name])
             .output()
             .ok();
+        self.release.sweep(&self.name);
     }
 }

@@ -12,6 +12,7 @@ mod operations;
 pub mod package;
 mod port;
 mod registry;
+mod release;
 mod removal;
 mod settings_oracle;
 mod takeover;

@@ -46,7 +46,7 @@ pub fn generated() -> PathBuf {
 }
 
 fn made(version: &str) -> PathBuf {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/host-image");
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/packages");
     std::fs::create_dir_all(&directory).expect("made");
     let package = directory.join(format!("{version}.deb"));
     packed(version, &package);
@@ -70,6 +70,7 @@ pub fn packed(version: &str, package: &Path) {
     make.args([
         "--no-build",
         "--fast",
+        "--strip",
         "--profile",
         "dev",
         "--deb-version",

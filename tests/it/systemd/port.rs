@@ -46,7 +46,7 @@ fn the_tunnels_end_with_the_package(host: &Host) {
     let running = "systemctl list-units --no-legend --state active 'dreichor-*' | awk '{print $1}'";
     assert_eq!(
         host.ok(running),
-        "dreichor-deploy-agent-port@prod.service\ndreichor-deploy-agent@prod.service\n\
+        "dreichor-deploy-agent@prod.service\n\
          dreichor-tunnel@prod.service\ndreichor-deploy-agent@prod.socket"
     );
     host.ok("dpkg --remove dreichor-deploy-agent");
@@ -95,6 +95,15 @@ fn a_crash_keeps_the_port_and_a_stop_closes_it(host: &Host) {
     );
     assert_ne!(host.property("prod", "MainPID"), pid);
     host.ok(&format!("systemctl stop {name}"));
+    a_request_starts_nothing(host, "inactive");
+    // Nobody wants the socket but an agent that is to run.
+    let socket = "dreichor-deploy-agent@prod.socket";
+    host.ok(&format!("systemctl start {socket}"));
+    host.until(
+        "it closes again",
+        5,
+        &format!("! systemctl is-active {socket}"),
+    );
     a_request_starts_nothing(host, "inactive");
     // Also while systemd would bring it back.
     host.ok(&format!(
