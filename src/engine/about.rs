@@ -78,11 +78,13 @@ impl EngineAbout {
         }
     }
 
-    /// Sentences on what nobody has tried, and on whom the binds must belong to.
+    /// Sentences on whom the binds must belong to, and on what else is not as with the usual engine.
     #[must_use]
     pub fn notes(&self) -> Vec<String> {
         let rootless = self.rootless.then(|| {
-            "the Docker engine is rootless, with which the agent was not tried: its host network is not this host's"
+            "the Docker engine is rootless: in the binds, root of the runtime is the user that the engine runs as; \
+             its host network is its own, so that the runtime and this host do not reach each other on the loopback; \
+             limits need cgroups v2"
                 .to_owned()
         });
         let remapped = self.remapped_root.map(|(user, group)| {

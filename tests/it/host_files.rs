@@ -527,6 +527,7 @@ pub fn scripts() -> Vec<String> {
         "deploy/debian/prerm",
         "deploy/debian/postrm",
         "tests/run",
+        "tests/bootstrap",
         "tests/engine",
         "tests/engines",
         "tests/plain",
