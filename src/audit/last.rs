@@ -129,6 +129,13 @@ impl SharedLast {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = last;
     }
 
+    /// Whether `operation` is among those that are kept.
+    pub(super) fn names_operation(&self, operation: &str) -> bool {
+        let kept = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let mut newest = kept.any.iter().chain(&kept.succeeded_deploy);
+        newest.any(|ended| ended.operation == operation)
+    }
+
     /// Follows the runtime by one more record.
     pub(super) fn follow(&self, line: &Line<'_>) {
         let mut kept = self.0.write().unwrap_or_else(PoisonError::into_inner);

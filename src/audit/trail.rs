@@ -215,13 +215,15 @@ impl Trail {
         self.shared.known.doubts.get()
     }
 
-    /// Whether this trail has begun `operation`, or an operator has acknowledged that it has not. Blocks: a trail that
-    /// does not know it is read as a whole.
+    /// Whether this trail has begun `operation`, or an operator has acknowledged that it has not. Blocks: a trail of
+    /// which it is neither the last one nor the first of a tag is read from its newest file on, at worst as a whole.
     ///
     /// # Errors
     /// The trail cannot be read.
     pub fn knows_operation(&self, operation: &str) -> io::Result<bool> {
-        let named = self.shared.known.ledger.read().names_operation(operation);
+        let known = &self.shared.known;
+        let named =
+            known.last.names_operation(operation) || known.ledger.read().names_operation(operation);
         Ok(named || lookup::knows_operation(&self.shared.directory, operation)?)
     }
 
