@@ -11,6 +11,7 @@ fn wrong_settings_are_not_tried_again_and_an_absent_engine_is_outlived() {
     host.registry().push("1.0.0", ImageSpec::mode(&["run"]));
     host.registry().push("2.0.0", ImageSpec::mode(&["run"]));
     wrong_settings_are_named_and_not_tried_again(&host);
+    a_loop_of_crashes_ends_with_a_closed_port(&host);
     an_absent_engine_is_outlived(&host);
 }
 
@@ -34,6 +35,29 @@ fn wrong_settings_are_named_and_not_tried_again(host: &Host) {
     assert!(code == 1 && said.contains("nothing was started"), "{said}");
     host.ok(&format!("cp -p /srv/.env {file}"));
     host.ok("dreichor-deploy-agent-setup install prod");
+    assert_eq!(host.status("prod").code, 200);
+}
+
+fn a_loop_of_crashes_ends_with_a_closed_port(host: &Host) {
+    let name = unit("prod");
+    let drop_in = format!("/etc/systemd/system/{name}.d/crash.conf");
+    // A program that crashes, and the unit's own patience, made short.
+    host.ok(&format!(
+        "mkdir -p /etc/systemd/system/{name}.d && systemctl stop {name} && \
+         printf '%s\\n' [Unit] StartLimitBurst=3 [Service] RestartSec=100ms ExecStart= ExecStart=/bin/false >{drop_in} && \
+         systemctl daemon-reload"
+    ));
+    assert_ne!(host.said(&format!("systemctl start {name}")).0, 0);
+    host.until(
+        "systemd gives up",
+        20,
+        &format!("systemctl is-failed {name}"),
+    );
+    // curl's own: it could not connect.
+    assert_eq!(host.said("ask prod GET /v1/status").0, 7);
+    host.ok(&format!(
+        "rm {drop_in} && systemctl daemon-reload && systemctl reset-failed {name} && systemctl start {name}"
+    ));
     assert_eq!(host.status("prod").code, 200);
 }
 
