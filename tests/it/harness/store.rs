@@ -1,5 +1,7 @@
 //! Where engines differ in what a scenario expects: one table, by the image store that an engine says it has.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::World;
@@ -14,8 +16,8 @@ pub struct Store {
     pub keeps_the_nameless: bool,
     /// What a registry says when it refuses is passed on; otherwise the status alone.
     pub repeats_the_registry: bool,
-    /// How many deploys it may take, behind one that got wrong bytes, until the right ones are taken.
-    pub deploys_behind_wrong_bytes: usize,
+    /// How long it may hold on to wrong bytes, however often the right ones are asked for.
+    pub keeps_wrong_bytes: Duration,
     /// What is said of an index that has nothing for this platform, by older and newer engines.
     pub no_platform: &'static [&'static str],
     /// What repeating a deploy does whose pull ran out of time.
@@ -27,7 +29,7 @@ const CLASSIC: Store = Store {
     id_is_the_digest: false,
     keeps_the_nameless: true,
     repeats_the_registry: true,
-    deploys_behind_wrong_bytes: 1,
+    keeps_wrong_bytes: Duration::ZERO,
     no_platform: &["no matching manifest"],
     repeated_pull: "repeating the deploy begins anew",
 };
@@ -37,9 +39,8 @@ const CONTAINERD: Store = Store {
     id_is_the_digest: true,
     keeps_the_nameless: false,
     repeats_the_registry: false,
-    // What came is kept, the wrong bytes too, though hardly ever: seen once in some forty pulls, of 28.5. The next pull
-    // then finds out.
-    deploys_behind_wrong_bytes: 2,
+    // What came is kept, the wrong bytes too, until it looks for what nobody needs: seen a few times in some hundred pulls.
+    keeps_wrong_bytes: Duration::from_secs(30),
     no_platform: &["no match for platform in manifest", "no matching manifest"],
     repeated_pull: "repeating the deploy goes on from there",
 };

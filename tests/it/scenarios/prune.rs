@@ -16,8 +16,14 @@ on_both_engines!(
 
 /// The names that images of our repository have in the engine, tags and digests.
 fn names(world: &World, of: &str) -> Vec<String> {
-    let listed = world.engine("GET", "/images/json", None).json();
-    let images = listed.as_array().expect("a list").clone();
+    // Of all images of the engine: containerd's store fails a list while somebody else removes one of them.
+    let mut images = None;
+    until("a list", Duration::from_secs(10), || {
+        let listed = world.engine("GET", "/images/json", None).json();
+        images = listed.as_array().cloned();
+        images.is_some()
+    });
+    let images = images.unwrap_or_default();
     let names = images
         .iter()
         .flat_map(|image| image[of].as_array().cloned().unwrap_or_default());
