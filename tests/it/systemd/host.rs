@@ -132,9 +132,10 @@ impl Host {
         ));
     }
 
-    pub fn install_package(&self, version: &str) {
+    /// Gives what its scripts said.
+    pub fn install_package(&self, version: &str) -> String {
         self.copy(&package(version), &format!("/srv/{version}.deb"));
-        self.ok(&format!("dpkg --install /srv/{version}.deb"));
+        self.ok(&format!("dpkg --install /srv/{version}.deb"))
     }
 
     pub fn copy(&self, file: &Path, to: &str) {

@@ -5,6 +5,7 @@ mod agents;
 mod bare_host;
 mod by_hand;
 mod checkout;
+mod disorder;
 mod environments;
 mod host;
 pub mod image;

@@ -3,6 +3,10 @@
 use dreichor_test_support::images::ImageSpec;
 
 use super::agents::unit;
+use super::disorder::{
+    a_check_starts_nothing_and_compares_the_environments,
+    an_install_repairs_what_keeps_an_agent_from_starting,
+};
 use super::host::Host;
 use super::package::VERSION;
 use super::registry::REPOSITORY;
@@ -16,6 +20,8 @@ fn removal_keeps_files_and_runtime_and_a_second_install_goes_on_from_there() {
     host.deployed("prod", "1.0.0");
     host.ok("for e in dev prod; do echo data >/opt/dreichor/$e/volumes/snapshots/1; done");
     an_environment_is_taken_off_and_put_back(&host);
+    a_check_starts_nothing_and_compares_the_environments(&host);
+    an_install_repairs_what_keeps_an_agent_from_starting(&host);
     the_package_is_purged_and_installed_again(&host);
     images_are_pruned_by_the_running_agent(&host);
 }
@@ -95,7 +101,8 @@ fn the_package_is_purged_and_installed_again(host: &Host) {
     the_state_has_the_owner_it_had(host);
     let taken_over = host.ok("find /opt/dreichor -user somebody -or -group somebody");
     assert_eq!(taken_over, "");
-    host.install_package(VERSION);
+    let said = host.install_package(VERSION);
+    assert!(said.contains("no agent runs; next: "), "{said}");
     for environment in ["dev", "prod"] {
         host.ok(&format!(
             "dreichor-deploy-agent-setup install {environment}"
