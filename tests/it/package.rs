@@ -55,6 +55,25 @@ fn lintian_finds_no_error_and_no_warning() {
 }
 
 #[test]
+fn the_package_demands_the_systemd_and_the_engine_that_check_demands() {
+    let field = |name: &str| {
+        let mut show = Command::new("dpkg-deb");
+        show.arg("--field").arg(package(VERSION)).arg(name);
+        succeed("dpkg-deb", &mut show)
+    };
+    assert!(field("Depends").contains("systemd (>= 251)"));
+    // None need be here, as it may be on another machine.
+    assert_eq!(
+        field("Recommends").trim(),
+        "docker.io (>= 20.10) | docker-ce (>= 5:20.10)"
+    );
+    assert_eq!(
+        field("Breaks").trim(),
+        "docker.io (<< 20.10), docker-ce (<< 5:20.10)"
+    );
+}
+
+#[test]
 fn the_same_checkout_packs_to_the_same_bytes() {
     let directory = tempfile::tempdir().expect("a directory");
     let again = directory.path().join("again.deb");
