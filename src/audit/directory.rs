@@ -51,7 +51,13 @@ pub(super) fn take(directory: &Path, environment: &str) -> Result<File, TrailErr
 /// What `serve` would end with: another environment's stamp, another owner, a mode that lets others in.
 pub fn examine(directory: &Path, environment: &str) -> Result<Occupancy, TrailError> {
     let found = match fs::metadata(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Occupancy::Missing),
+        // A link that leads nowhere is there, and no directory can be made of it.
+        Err(error)
+            if error.kind() == io::ErrorKind::NotFound
+                && fs::symlink_metadata(directory).is_err() =>
+        {
+            return Ok(Occupancy::Missing);
+        }
         found => found.map_err(|error| TrailError::io("read", directory, &error))?,
     };
     if !found.is_dir() {

@@ -66,26 +66,33 @@ impl Fingerprinter {
     /// # Errors
     /// The key file cannot be read or made, is open to others, or does not hold a key.
     pub fn open(state_directory: &Path) -> Result<Self, TrailError> {
-        let path = state_directory.join(KEY);
-        let damaged = |problem: &str| TrailError::Damaged {
-            path: path.clone(),
-            problem: problem.to_owned(),
-        };
-        let bytes = match files::read_own(&path, LONGEST_KEY_FILE)? {
-            Some(bytes) => bytes,
-            None => {
-                let mut fresh = vec![0; KEY_BYTES];
-                rand::fill(&mut fresh).map_err(|_| damaged("the system gave no random bytes"))?;
-                files::replace(state_directory, KEY, &fresh)?;
-                fresh
-            }
-        };
-        if bytes.len() != KEY_BYTES {
-            return Err(damaged("does not hold a key of 32 bytes"));
+        if let Some(found) = Self::of_key_in(state_directory)? {
+            return Ok(found);
         }
-        Ok(Self {
-            key: hmac::Key::new(hmac::HMAC_SHA256, &bytes),
-        })
+        let mut fresh = vec![0; KEY_BYTES];
+        rand::fill(&mut fresh)
+            .map_err(|_| damaged(state_directory, "the system gave no random bytes"))?;
+        files::replace(state_directory, KEY, &fresh)?;
+        Ok(Self::with(&fresh))
+    }
+
+    /// Reads the key of `state_directory`; none where there is none yet.
+    ///
+    /// # Errors
+    /// The key file cannot be read, is open to others, or does not hold a key.
+    pub(super) fn of_key_in(state_directory: &Path) -> Result<Option<Self>, TrailError> {
+        let bytes = files::read_own(&state_directory.join(KEY), LONGEST_KEY_FILE)?;
+        match bytes {
+            None => Ok(None),
+            Some(bytes) if bytes.len() == KEY_BYTES => Ok(Some(Self::with(&bytes))),
+            Some(_) => Err(damaged(state_directory, "does not hold a key of 32 bytes")),
+        }
+    }
+
+    fn with(bytes: &[u8]) -> Self {
+        Self {
+            key: hmac::Key::new(hmac::HMAC_SHA256, bytes),
+        }
     }
 
     /// The fingerprint of `pairs` of name and value, in whatever order they come.
@@ -108,5 +115,12 @@ impl Fingerprinter {
             fingerprint: hex(seal.sign().as_ref()),
             names,
         }
+    }
+}
+
+fn damaged(state_directory: &Path, problem: &str) -> TrailError {
+    TrailError::Damaged {
+        path: state_directory.join(KEY),
+        problem: problem.to_owned(),
     }
 }

@@ -51,17 +51,25 @@ pub(super) fn finished_files(directory: &Path) -> io::Result<Vec<(u64, String)>>
         let Ok(name) = entry?.file_name().into_string() else {
             continue;
         };
-        let first = name
-            .strip_prefix("audit.")
-            .and_then(|rest| rest.strip_suffix(".jsonl"))
-            .filter(|digits| digits.len() >= 12 && digits.bytes().all(|b| b.is_ascii_digit()))
-            .and_then(|digits| digits.parse().ok());
-        if let Some(first) = first {
+        if let Some(first) = first_of(&name) {
             found.push((first, name));
         }
     }
     found.sort_unstable();
     Ok(found)
+}
+
+/// Whether this is the name of a finished file.
+pub(super) fn is_finished(name: &str) -> bool {
+    first_of(name).is_some()
+}
+
+/// The record that the finished file `name` begins with.
+fn first_of(name: &str) -> Option<u64> {
+    name.strip_prefix("audit.")
+        .and_then(|rest| rest.strip_suffix(".jsonl"))
+        .filter(|digits| digits.len() >= 12 && digits.bytes().all(|b| b.is_ascii_digit()))
+        .and_then(|digits| digits.parse().ok())
 }
 
 /// One file of a trail, open for reading.

@@ -9,7 +9,7 @@
 //! | tags | `ledger` of immutable tags, `fingerprint` |
 //! | operator | `acknowledgement` of a ledger that may not know every tag |
 //! | check | `last` how operations ended, `verifier` the rules of the chain, `sidecars`, `doubts`, `state`, `recovery` at a start, `anchors` that others keep, `verify` for people, `lookup` for the agent |
-//! | write | `options`, `chain`, `reserve` the room for a stop, `opening`, `store` open or waiting for room, `budget`, `writer` the one thread, `trail` the handle |
+//! | write | `options`, `chain`, `reserve` the room for a stop, `opening`, `rehearsal` of it for `check`, `store` open or waiting for room, `budget`, `writer` the one thread, `trail` the handle |
 
 mod acknowledgement;
 mod anchor;
@@ -40,6 +40,7 @@ mod quarantine;
 mod record;
 mod recovery;
 mod regular;
+mod rehearsal;
 mod reserve;
 mod sidecars;
 mod state;
@@ -69,6 +70,7 @@ pub use options::{Opened, Quarantined, ROTATE_AT, Readiness, TrailOptions};
 pub use outages::Down;
 pub(crate) use outages::{Effect, Outages, in_words};
 pub(crate) use record::{Line, NotARecord, Text, owned, timestamp};
+pub use rehearsal::hindrances;
 pub use trail::{Pending, Trail};
 pub(crate) use verifier::Verifier;
 pub use verify::{Verdict, VerifyOptions, verify};

@@ -43,7 +43,7 @@ impl Reserve {
     }
 
     /// Whether the file is the agent's own, and holds its blocks.
-    fn is_whole(&self) -> bool {
+    pub(super) fn is_whole(&self) -> bool {
         fs::symlink_metadata(self.0.join(RESERVE)).is_ok_and(|found| {
             found.is_file()
                 && files::only_ours(&self.0, &found, 0o600).is_ok()

@@ -1,17 +1,17 @@
 //! What `check` finds: each part that a deploy would need is inspected, and none is changed.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::path::Path;
 use std::time::Duration;
 
 use super::container_lock::{LockHolder, lock_holder};
-use super::notes::notes;
+use super::notes::{frozen, notes};
 use super::output::say;
 use super::systemd_version;
-use crate::audit::{Occupancy, TrailError, doubts_of, examine};
+use crate::audit::{Occupancy, TrailError, doubts_of, examine, hindrances};
 use crate::credentials::{HELPER_DEADLINE, Lookup, RegistryCredentials};
 use crate::domain::{Environment, RuntimeEnv, shown_name};
 use crate::engine::{Engine, EngineError};
+use crate::freeze::Frozen;
 use crate::operation::{EngineInspection, EnvFileFault, HostProblem, inspect_engine, inspect_host};
 use crate::registry::{Way, try_the_way};
 use crate::settings::{SIGNATURE_LIMIT, Settings};
@@ -54,6 +54,7 @@ pub(super) async fn inspect(settings: &Settings) -> Findings {
         }
     }
     found.notes.extend(notes(settings));
+    freeze(settings, &mut found);
     let occupancy = state_directory(settings, &mut found);
     ledger(settings, &mut found);
     let running = !matches!(occupancy, Some(Occupancy::Free | Occupancy::Missing));
@@ -204,26 +205,26 @@ async fn signatures(settings: &Settings, found: &mut Findings) {
     }
 }
 
+/// What somebody has asked for is no fault; what nobody can read, and so holds without an end, is one.
+fn freeze(settings: &Settings, found: &mut Findings) {
+    match frozen(&settings.state_directory) {
+        None => {}
+        Some(frozen @ Frozen::Until { .. }) => found.notes.push(format!("{frozen}; stops are not")),
+        Some(frozen @ Frozen::Unreadable(_)) => {
+            found.problems.push(format!("STATE_DIRECTORY {frozen}"));
+        }
+    }
+}
+
 /// Only examined: `check` must not make what `serve` makes.
 fn state_directory(settings: &Settings, found: &mut Findings) -> Option<Occupancy> {
     let path = &settings.state_directory;
     let named = |problem: &dyn std::fmt::Display| format!("STATE_DIRECTORY {problem}");
     match examine(path, settings.environment.as_str()) {
-        Ok(Occupancy::Missing) => {
-            if !path.parent().is_some_and(Path::is_dir) {
-                let path = path.display();
-                found.problems.push(named(&format!(
-                    "{path}: neither it nor its parent directory exists"
-                )));
-            }
-            Some(Occupancy::Missing)
-        }
         Ok(occupancy) => {
-            if let Err(error) = rustix::fs::access(path, rustix::fs::Access::WRITE_OK) {
-                found
-                    .problems
-                    .push(named(&format!("{}: {error}", path.display())));
-            }
+            let hindrances = hindrances(path, occupancy);
+            let said = hindrances.iter().map(|hindrance| named(hindrance));
+            found.problems.extend(said);
             Some(occupancy)
         }
         // Root runs the check for somebody else: what the agent's own user would find, the unit's check tells.

@@ -1,20 +1,19 @@
-//! What `check` tells besides what a deploy would need: whether deploys are held, whether the metrics can be written, and
-//! whether others may read what is secret.
+//! What `check` tells besides what a deploy would need: whether the metrics can be written, whether others may read what is
+//! secret, and whether deploys are held.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use time::OffsetDateTime;
 
-use crate::freeze::FreezeFile;
+use crate::freeze::{FreezeFile, Frozen};
 use crate::settings::Settings;
 
 /// A sentence each. Nothing is made or changed.
 pub(super) fn notes(settings: &Settings) -> Vec<String> {
-    let frozen = frozen(&settings.state_directory);
     let metrics = settings.metrics_file.as_deref().and_then(unwritable);
     let readable = readable(&settings.runtime.env_file);
-    frozen.into_iter().chain(metrics).chain(readable).collect()
+    metrics.into_iter().chain(readable).collect()
 }
 
 /// It holds the database's password.
@@ -27,15 +26,13 @@ fn readable(runtime_env: &Path) -> Option<String> {
     })
 }
 
-/// Only to the directory's own user: the files in it are nobody else's to judge.
-fn frozen(state_directory: &Path) -> Option<String> {
+/// The freeze that holds. Only to the directory's own user: the files in it are nobody else's to judge.
+pub(super) fn frozen(state_directory: &Path) -> Option<Frozen> {
     let owner = std::fs::metadata(state_directory).ok()?.uid();
     if owner != rustix::process::geteuid().as_raw() {
         return None;
     }
-    let file = FreezeFile::new(state_directory.to_owned());
-    let frozen = file.frozen(OffsetDateTime::now_utc())?;
-    Some(format!("{frozen}; stops are not"))
+    FreezeFile::new(state_directory.to_owned()).frozen(OffsetDateTime::now_utc())
 }
 
 /// It is replaced by a rename, so that its directory counts.

@@ -251,6 +251,14 @@ fn check_names_a_state_directory_that_serve_would_refuse() {
         problems.contains("belongs to environment prod"),
         "{problems}"
     );
+    std::fs::remove_file(state.join("environment")).expect("removed");
+    std::fs::create_dir(state.join("audit.jsonl")).expect("made");
+    let (code, _, problems) = checked(&world);
+    assert_eq!(code, Some(1));
+    assert!(
+        problems.contains("audit.jsonl is not a regular file"),
+        "{problems}"
+    );
 }
 
 #[test]
@@ -422,6 +430,14 @@ fn check_tells_that_deploys_are_frozen_and_that_the_metrics_cannot_be_written() 
     let all = said + &problems;
     assert!(all.contains("market hours; stops are not"), "{all}");
     assert!(all.contains("METRICS_FILE cannot be written"), "{all}");
+    // One that nobody can read holds until somebody ends it.
+    std::fs::write(world.path("state/freeze.json"), "{").expect("written");
+    let (code, _, problems) = checked(&world);
+    assert_eq!(code, Some(1));
+    assert!(
+        problems.contains("a freeze that cannot be read"),
+        "{problems}"
+    );
     assert_eq!(world.operator("thaw", &[]).0, 0);
     std::fs::create_dir(world.path("missing")).expect("made");
     let (_, said, problems) = checked(&world);

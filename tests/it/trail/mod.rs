@@ -40,6 +40,7 @@
 //! | the lock is not taken | `directory::only_one_agent_has_the_directory_and_it_is_free_after_close` |
 //! | a link is followed | `directory::a_link_a_directory_or_a_file_for_the_directory_is_no_trail` |
 //! | a ledger, bytes kept aside or the file before may be named with `/` | `sidecars::a_ledger_elsewhere_is_refused_though_it_is_the_right_one`, `sidecars::bytes_kept_aside_elsewhere_are_refused_though_they_are_the_right_ones`, `sidecars::the_file_before_is_not_looked_for_elsewhere` |
+//! | `check` does not look at a file that a start opens, or at the room | `rehearsal` |
 //! | a reader opens whatever stands in the place of a file | `odd_files` |
 
 mod anchors;
@@ -57,6 +58,7 @@ mod history;
 mod ledger;
 mod odd_files;
 mod recovery;
+mod rehearsal;
 mod reserve;
 mod rotation;
 mod sidecars;
