@@ -10,6 +10,7 @@ mod container_lock;
 mod environment_files;
 mod findings;
 mod freeze;
+mod guarded_files;
 mod hash_secret;
 mod history;
 mod notes;

@@ -60,7 +60,7 @@ pub(super) fn run(arguments: &CheckArguments) -> Exit {
         .enable_all()
         .build();
     let found = match runtime {
-        Ok(runtime) => runtime.block_on(inspect(&settings)),
+        Ok(runtime) => runtime.block_on(inspect(&settings, arguments.source.env_file.as_deref())),
         Err(error) => Findings {
             problems: vec![format!("the async runtime cannot be started: {error}")],
             notes: Vec::new(),

@@ -10,6 +10,11 @@ pub(super) fn settings_file(environment: Environment) -> PathBuf {
     agent_directory(environment).join(".env")
 }
 
+/// The login of an environment's agent at the registry, which its unit hands on.
+pub(super) fn registry_login(environment: Environment) -> PathBuf {
+    agent_directory(environment).join("docker/config.json")
+}
+
 /// The path that was given, or the state directory of the environment that it names: as its settings file says, where that
 /// may be read, else where it is unless they say otherwise. A directory of that name is given as `./dev`.
 pub(super) fn trail_path(given: &Path) -> PathBuf {

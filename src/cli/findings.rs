@@ -1,9 +1,11 @@
 //! What `check` finds: each part that a deploy would need is inspected, and none is changed.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::Path;
 use std::time::Duration;
 
 use super::container_lock::{LockHolder, lock_holder};
+use super::guarded_files;
 use super::notes::{frozen, notes};
 use super::output::say;
 use super::systemd_version;
@@ -12,7 +14,7 @@ use crate::credentials::{HELPER_DEADLINE, Lookup, RegistryCredentials};
 use crate::domain::{Environment, RuntimeEnv, shown_name};
 use crate::engine::{Engine, EngineError};
 use crate::freeze::Frozen;
-use crate::operation::{EngineInspection, EnvFileFault, HostProblem, inspect_engine, inspect_host};
+use crate::operation::{EngineInspection, FileFault, HostProblem, inspect_engine, inspect_host};
 use crate::registry::{Way, try_the_way};
 use crate::settings::{SIGNATURE_LIMIT, Settings};
 
@@ -35,12 +37,25 @@ impl Findings {
     fn take(&mut self, result: Result<(), String>) {
         self.problems.extend(result.err());
     }
+
+    /// Root runs the check for somebody else, whose file it may be.
+    fn take_fault(&mut self, fault: &FileFault) {
+        match fault.is_of_owner() && rustix::process::geteuid().is_root() {
+            true => self
+                .notes
+                .push(format!("{fault}, unless that is the agent's own user")),
+            false => self.problems.push(fault.to_string()),
+        }
+    }
 }
 
 /// Inspects what a deploy would need, one part after the other, and prints what is there.
-pub(super) async fn inspect(settings: &Settings) -> Findings {
+pub(super) async fn inspect(settings: &Settings, env_file: Option<&Path>) -> Findings {
     let mut found = Findings::default();
     let environment = host(settings, &mut found).await;
+    for fault in guarded_files::faults(settings, env_file) {
+        found.take_fault(&fault);
+    }
     service_manager(&mut found);
     engine(settings, &mut found).await;
     registry(settings, &mut found).await;
@@ -81,15 +96,8 @@ async fn host(settings: &Settings, found: &mut Findings) -> Option<RuntimeEnv> {
     }
     for problem in host.problems {
         match problem {
-            // Root runs the check for somebody else, whose file it may be.
-            HostProblem::EnvFile(fault @ EnvFileFault::Owner(..))
-                if rustix::process::geteuid().is_root() =>
-            {
-                found
-                    .notes
-                    .push(format!("{fault}, unless that is the agent's own user"));
-            }
-            problem => found.problems.push(problem.to_string()),
+            HostProblem::EnvFile(fault) => found.take_fault(&fault),
+            problem @ HostProblem::Other(_) => found.problems.push(problem.to_string()),
         }
     }
     host.environment

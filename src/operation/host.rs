@@ -6,8 +6,9 @@ use thiserror::Error;
 use tokio::io::AsyncReadExt;
 
 use super::failure::StepError;
-use super::paths::{EnvFileFault, bind_source, env_file_is_guarded, not_apart};
-use crate::domain::{HostPaths, RuntimeEnv};
+use super::guarded::{FileFault, FileFaultKind, guarded};
+use super::paths::{bind_source, not_apart};
+use crate::domain::{HostPaths, NamedPath, RuntimeEnv};
 use crate::settings::RuntimeSettings;
 
 /// More than any environment the kernel would take for a process (`MAX_ARG_STRLEN` times a few).
@@ -18,7 +19,7 @@ const LARGEST_ENV_FILE: u64 = 1024 * 1024;
 pub enum HostProblem {
     /// Of `runtime.env` as a file.
     #[error(transparent)]
-    EnvFile(#[from] EnvFileFault),
+    EnvFile(#[from] FileFault),
     /// Anything else.
     #[error("{0}")]
     Other(String),
@@ -39,7 +40,10 @@ pub async fn inspect_host(runtime: &RuntimeSettings, paths: &HostPaths) -> HostI
     let unreadable = |problem: &HostProblem| {
         matches!(
             problem,
-            HostProblem::EnvFile(EnvFileFault::Unreadable(..) | EnvFileFault::NotAFile(_))
+            HostProblem::EnvFile(FileFault {
+                why: FileFaultKind::Unreadable(_) | FileFaultKind::NotAFile,
+                ..
+            })
         )
     };
     let mut environment = None;
@@ -61,7 +65,9 @@ pub async fn inspect_host(runtime: &RuntimeSettings, paths: &HostPaths) -> HostI
 /// What a container made now would be given must be what it may have: for the preflight, and again right before the
 /// old container is stopped.
 pub(super) async fn path_problems(env_file: &Path, paths: &HostPaths) -> Vec<HostProblem> {
-    let guarded = env_file_is_guarded(env_file).await;
+    let file = NamedPath::new("RUNTIME_ENV_FILE", env_file);
+    let guarded = tokio::task::spawn_blocking(move || guarded(&file)).await;
+    let guarded = guarded.expect("looking at a file does not panic");
     let mut problems: Vec<_> = guarded
         .err()
         .map(HostProblem::EnvFile)

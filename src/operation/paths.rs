@@ -1,58 +1,11 @@
-//! The paths of the host as they are on its disk: whether the binds are apart from everything else, and whether anybody
-//! else could write what the runtime is started with. Whatever the settings say, links and mounts decide.
+//! The paths of the host as they are on its disk: whether the binds are apart from everything else. Whatever the settings
+//! say, links and mounts decide.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use thiserror::Error;
-
 use crate::domain::{HostPaths, NamedPath, Overlap, Protected, Relation};
-
-/// Write permission of the group and of everybody; of an access list it is the mask.
-const WRITABLE_BY_OTHERS: u32 = 0o022;
-/// The permission bits of a mode.
-const PERMISSIONS: u32 = 0o7777;
-
-/// Why `runtime.env` could have been written by somebody else. `Display` names the file.
-#[derive(Debug, Error)]
-pub enum EnvFileFault {
-    /// It cannot be seen.
-    #[error("RUNTIME_ENV_FILE {path}: {1}", path = .0.display())]
-    Unreadable(PathBuf, std::io::Error),
-    /// A directory, a pipe, a device.
-    #[error("RUNTIME_ENV_FILE {path}: is not a regular file", path = .0.display())]
-    NotAFile(PathBuf),
-    /// Neither root's nor the agent's.
-    #[error("RUNTIME_ENV_FILE {path} belongs to user {1}, who may rewrite it: chown root:root {path}", path = .0.display())]
-    Owner(PathBuf, u32),
-    /// Its mode lets others write.
-    #[error("RUNTIME_ENV_FILE {path} has mode {1:04o}, so that others may write it: chmod go-w {path}", path = .0.display())]
-    Writable(PathBuf, u32),
-}
-
-/// Checks that nobody but root and the agent's user may write `runtime.env`.
-///
-/// # Errors
-/// It is missing or no regular file, belongs to somebody else, or others may write it.
-pub(super) async fn env_file_is_guarded(path: &Path) -> Result<(), EnvFileFault> {
-    let path = path.to_owned();
-    let meta = match tokio::fs::metadata(&path).await {
-        Ok(meta) => meta,
-        Err(error) => return Err(EnvFileFault::Unreadable(path, error)),
-    };
-    let (owner, mode) = (meta.uid(), meta.mode() & PERMISSIONS);
-    let own = rustix::process::geteuid().as_raw();
-    if !meta.is_file() {
-        Err(EnvFileFault::NotAFile(path))
-    } else if mode & WRITABLE_BY_OTHERS != 0 {
-        Err(EnvFileFault::Writable(path, mode))
-    } else if owner != 0 && owner != own {
-        Err(EnvFileFault::Owner(path, owner))
-    } else {
-        Ok(())
-    }
-}
 
 /// Checks one bind source.
 ///
@@ -152,14 +105,9 @@ fn above(path: &Path) -> Vec<(u64, u64)> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::fs::symlink;
 
     use super::*;
-
-    fn block_on<T>(future: impl Future<Output = T>) -> T {
-        let runtime = tokio::runtime::Builder::new_current_thread().build();
-        runtime.expect("a runtime").block_on(future)
-    }
 
     /// The state directory is protected; the bind is what the test makes of it.
     fn said(directory: &Path, bind: &str) -> Vec<String> {
@@ -198,42 +146,5 @@ mod tests {
         symlink(at("data/apart"), at("state")).expect("linked");
         let said = said(directory.path(), "data");
         assert!(said[0].contains("contains"), "{said:?}");
-    }
-
-    #[test]
-    fn a_runtime_env_that_others_may_write_is_named_with_what_fixes_it() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let file = directory.path().join("runtime.env");
-        std::fs::write(&file, "A=1\n").expect("written");
-        let with_mode = |mode| {
-            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).expect("set");
-            block_on(env_file_is_guarded(&file)).map_err(|fault| fault.to_string())
-        };
-        for mode in [0o600, 0o640, 0o444, 0o755] {
-            assert_eq!(with_mode(mode), Ok(()), "{mode:o}");
-        }
-        for mode in [0o620, 0o602, 0o666] {
-            let said = with_mode(mode).expect_err("refused");
-            assert!(said.contains(&format!("mode {mode:04o}")), "{said}");
-            assert!(
-                said.ends_with(&format!("chmod go-w {}", file.display())),
-                "{said}"
-            );
-        }
-        let said = block_on(env_file_is_guarded(directory.path())).expect_err("refused");
-        assert!(said.to_string().contains("not a regular file"), "{said}");
-    }
-
-    #[test]
-    fn a_runtime_env_of_another_user_is_refused() {
-        // Root may give a file away; for anybody else the test's own file stands in, which is fine.
-        let file = tempfile::NamedTempFile::new().expect("a file");
-        assert!(block_on(env_file_is_guarded(file.path())).is_ok());
-        if rustix::process::geteuid().is_root() {
-            std::os::unix::fs::chown(file.path(), Some(12345), None).expect("given away");
-            let said = block_on(env_file_is_guarded(file.path())).expect_err("refused");
-            assert!(said.to_string().contains("belongs to user 12345"), "{said}");
-            assert!(said.to_string().contains("chown root:root"), "{said}");
-        }
     }
 }

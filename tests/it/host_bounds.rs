@@ -268,3 +268,50 @@ fn a_socket_that_is_not_of_these_settings_is_refused_by_name() {
         assert!(!world.path("state").exists(), "nothing is written");
     }
 }
+
+/// Whoever writes one of these files chooses what runs: the repository, the token, the login, the keys.
+#[test]
+fn check_names_every_file_that_others_could_write_or_replace() {
+    let mut world = World::new(Kind::Fake);
+    let key = world.path("keys/pipeline.pub");
+    std::fs::create_dir(world.path("keys")).expect("made");
+    std::fs::write(world.path("docker/config.json"), "{}").expect("written");
+    std::fs::write(&key, crate::signatures::signer::Signer::new().pem()).expect("written");
+    world.set("SIGNATURE_POLICY", "warn");
+    world.set("SIGNATURE_KEYS", &key.display().to_string());
+    let set = |path: &Path, mode| {
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(path, mode).expect("set");
+    };
+    let named = |path: &Path| {
+        let (code, said, problems) = crate::command_line::checked(&world);
+        let fix = format!("chmod go-w {}", path.display());
+        let problem = problems.lines().any(|line| line.ends_with(&fix));
+        assert!(!problem || code == Some(1), "{said}{problems}");
+        problem
+    };
+    let env_file = world.env_file();
+    for file in [
+        &env_file,
+        &world.path("runtime.env"),
+        &world.path("docker/config.json"),
+        &key,
+    ] {
+        let directory = file.parent().expect("a directory");
+        for (path, wrong) in [(file.as_path(), 0o664), (directory, 0o770)] {
+            let right = path.metadata().expect("there").permissions().mode();
+            assert!(!named(path), "{}", path.display());
+            set(path, wrong);
+            assert!(named(path), "{}", path.display());
+            set(path, right);
+        }
+    }
+    // Root, who checks, does not know whose agent it is to be.
+    std::os::unix::fs::chown(&env_file, Some(12345), None).expect("needs root");
+    let (_, said, problems) = crate::command_line::checked(&world);
+    let owner = "belongs to user 12345, who may rewrite it";
+    assert!(
+        said.contains(owner) && !problems.contains(owner),
+        "{said}{problems}"
+    );
+}
