@@ -36,6 +36,19 @@ pub struct LastRun {
     pub at: String,
     /// Sequence number of the record, which keeps its order when the host's clock jumps.
     pub seq: u64,
+    /// What ran then, where it is another image than the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<RanImage>,
+}
+
+/// What a tag stood for when it ran.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RanImage {
+    /// Digest of the manifest in the registry, where it was known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// Id of the image in the engine.
+    pub image_id: String,
 }
 
 /// A file that holds the whole ledger as it stood when the trail went on in a new file.
@@ -62,6 +75,18 @@ struct Row {
 }
 
 impl LedgerEntry {
+    /// Whether an image with this id and these digests is one that ran under the tag, the first time or the last. Another
+    /// may have the name by now: whoever pulls a tag that was moved moves it here too, also where the deploy is refused.
+    #[must_use]
+    pub fn ran(&self, image_id: &str, digests: &[String]) -> bool {
+        let is = |id: &str, digest: Option<&String>| {
+            id == image_id || digest.is_some_and(|digest| digests.contains(digest))
+        };
+        let last = self.last_run.as_ref().and_then(|run| run.image.as_ref());
+        is(&self.image_id, self.digest.as_ref())
+            || last.is_some_and(|last| is(&last.image_id, last.digest.as_ref()))
+    }
+
     /// When it last ran, as far as the trail knows.
     #[must_use]
     pub fn last_ran_at(&self) -> &str {
@@ -92,18 +117,21 @@ impl Ledger {
         self.0.len()
     }
 
-    /// Takes in that a tag ran at this time. The first identity of a tag stays.
-    pub(super) fn learn(
-        &mut self,
-        reference: &str,
-        run: LastRun,
-        entry: impl FnOnce() -> LedgerEntry,
-    ) {
+    /// Takes in that a tag ran at this time, for which `entry` stands if it had not run before. The first identity of a
+    /// tag stays.
+    pub(super) fn learn(&mut self, reference: &str, run: LastRun, entry: LedgerEntry) {
         let known = match self.0.get_mut(reference) {
             Some(known) => known,
-            None => self.0.entry(reference.to_owned()).or_insert_with(entry),
+            None => self.0.entry(reference.to_owned()).or_insert(entry),
         };
-        known.last_run = Some(run);
+        let first = RanImage {
+            digest: known.digest.clone(),
+            image_id: known.image_id.clone(),
+        };
+        known.last_run = Some(LastRun {
+            image: run.image.filter(|image| *image != first),
+            ..run
+        });
     }
 
     /// Writes the ledger to `directory/name`.

@@ -62,7 +62,7 @@ pub(crate) use files::{fresh, read_own, remove, replace};
 pub use fingerprint::{Fingerprinter, Fingerprints};
 pub use last::{Counts, KINDS, LastOperation, LastOperations, OUTCOMES};
 pub(crate) use layout::{NEWEST, TrailFile, TrailFiles, is_at};
-pub use ledger::{LastRun, LedgerEntry, LedgerReference};
+pub use ledger::{LastRun, LedgerEntry, LedgerReference, RanImage};
 pub(crate) use lines::LineReader;
 pub use lookup::doubts_of;
 pub use observation::{Cause, Observation, ObservationsSuppressed, RuntimeObserved};

@@ -7,7 +7,7 @@ use super::doubts::SharedDoubts;
 use super::event::Unfinished;
 use super::head::SharedHead;
 use super::last::SharedLast;
-use super::ledger::{LastRun, Ledger, LedgerEntry};
+use super::ledger::{LastRun, Ledger, LedgerEntry, RanImage};
 use super::record::{Line, Text, owned};
 
 /// The ledger, shared with whoever looks a tag up.
@@ -60,17 +60,23 @@ pub(super) fn learn(ledger: &mut Ledger, line: &Line<'_>) {
     let (Some(reference), Some(image_id)) = (&line.reference, &line.image_id) else {
         return;
     };
-    let run = LastRun {
-        at: line.at.clone().into_owned(),
-        seq: line.seq,
-    };
-    ledger.learn(reference.as_str(), run, || LedgerEntry {
+    let image = RanImage {
         digest: owned(line.digest.as_ref()),
         image_id: image_id.as_str().to_owned(),
+    };
+    let entry = LedgerEntry {
+        digest: image.digest.clone(),
+        image_id: image.image_id.clone(),
         first_ran_at: line.at.clone().into_owned(),
         last_run: None,
         operation: owned(line.operation.as_ref()).unwrap_or_default(),
-    });
+    };
+    let run = LastRun {
+        at: line.at.clone().into_owned(),
+        seq: line.seq,
+        image: Some(image),
+    };
+    ledger.learn(reference.as_str(), run, entry);
 }
 
 /// The sum of all records up to `newest`.

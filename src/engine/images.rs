@@ -25,6 +25,8 @@ pub struct StoredImage {
     pub tagged: bool,
     /// The engine's id of it.
     pub id: ImageId,
+    /// Under which digests our repository has it, as far as the engine knows.
+    pub digests: Vec<String>,
     /// Bytes on the disk, layers that other images share included.
     pub size: u64,
 }
@@ -113,24 +115,23 @@ impl Engine {
 
 /// The names that an image has in `repository`.
 fn names(image: ImageSummary, repository: &Repository) -> Vec<StoredImage> {
-    let stored = |reference: String, tagged| StoredImage {
-        reference,
-        tagged,
-        id: ImageId(image.id.clone()),
-        size: u64::try_from(image.size).unwrap_or(0),
-    };
     let of = |names: &[String], mark: char| -> Vec<String> {
         let prefix = format!("{}{mark}", repository.familiar());
         let names = names.iter().filter_map(|name| name.strip_prefix(&prefix));
-        names
-            .map(|rest| format!("{}{mark}{rest}", repository.as_str()))
-            .collect()
+        names.map(str::to_owned).collect()
     };
+    let digests = of(&image.repo_digests, '@');
     let has_tag = image.repo_tags.iter().any(|tag| tag != NO_TAG);
-    if has_tag {
-        let tags = of(&image.repo_tags, ':').into_iter();
-        return tags.map(|tag| stored(tag, true)).collect();
-    }
-    let digests = of(&image.repo_digests, '@').into_iter();
-    digests.map(|name| stored(name, false)).collect()
+    let (mark, names) = match has_tag {
+        true => (':', of(&image.repo_tags, ':')),
+        false => ('@', digests.clone()),
+    };
+    let stored = |name: String| StoredImage {
+        reference: format!("{}{mark}{name}", repository.as_str()),
+        tagged: has_tag,
+        id: ImageId(image.id.clone()),
+        digests: digests.clone(),
+        size: u64::try_from(image.size).unwrap_or(0),
+    };
+    names.into_iter().map(stored).collect()
 }

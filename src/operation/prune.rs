@@ -31,7 +31,7 @@ const PULLED_LATELY: time::Duration = time::Duration::minutes(3);
 
 /// What a prune would remove, but the newest `keep` of what ran and is in no container. Touches nothing.
 ///
-/// A tag that the trail does not know was fetched for a deploy to come, and is kept.
+/// A tag that the trail does not know, or knows of another image, was fetched for a deploy to come, and is kept.
 ///
 /// # Errors
 /// The engine does not say which images there are, which are in use, or which were pulled.
@@ -46,7 +46,12 @@ pub async fn unneeded(deps: &OperationDeps, keep: usize) -> Result<Vec<Unneeded>
     let (tagged, untagged): (Vec<_>, Vec<_>) = unused.partition(|image| image.tagged);
     let mut ran: Vec<_> = tagged
         .into_iter()
-        .filter_map(|image| Some((deps.trail.ledger_lookup(&image.reference)?, image)))
+        .filter_map(|image| {
+            let entry = deps.trail.ledger_lookup(&image.reference)?;
+            entry
+                .ran(image.id.as_str(), &image.digests)
+                .then_some((entry, image))
+        })
         .collect();
     ran.sort_by(|(one, _), (other, _)| other.last_ran_order().cmp(&one.last_ran_order()));
     let ran = ran.into_iter().skip(keep).map(|(entry, image)| Unneeded {

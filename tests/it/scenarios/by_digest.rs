@@ -77,7 +77,7 @@ fn deploy_and_meanwhile(world: &mut World, meanwhile: impl FnOnce(&World)) -> An
 }
 
 /// `docker tag`: the name leads to the image of another tag of the same repository.
-fn retag(world: &World, tag: &str, of: &str) {
+pub fn retag(world: &World, tag: &str, of: &str) {
     match &world.fake {
         Some(fake) => {
             let id = fake.image_id(&world.image(of)).expect("held");

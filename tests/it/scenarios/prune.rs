@@ -6,12 +6,14 @@ use dreichor_test_support::fake_engine::Verb;
 use dreichor_test_support::images::ImageSpec;
 use serde_json::Value;
 
+use super::by_digest::retag;
 use crate::harness::{World, until};
 
 on_both_engines!(
     what_ran_last_is_kept_and_what_is_removed_was_listed_before,
     what_lost_its_tag_is_removed_unless_a_container_uses_it,
     what_somebody_has_just_pulled_is_left_alone,
+    a_tag_that_stands_for_another_image_than_the_one_that_ran_is_kept,
 );
 
 /// The names that images of our repository have in the engine, tags and digests.
@@ -172,6 +174,35 @@ fn what_somebody_has_just_pulled_is_left_alone(mut world: World) {
     let (code, said) = world.operator("prune", &["--keep", "0", "--yes"]);
     assert_eq!(code, 0, "{said}");
     assert_eq!(names(&world, "RepoTags"), ["1.0.2"], "{said}");
+}
+
+/// A deploy of a tag that was moved is refused, and its pull has moved the name here all the same: what it stands for now
+/// has not run.
+fn a_tag_that_stands_for_another_image_than_the_one_that_ran_is_kept(mut world: World) {
+    world.set("START_CONFIRMATION_SECONDS", "0");
+    let agent = world.agent();
+    for tag in ["1.0.0", "2.0.0", "3.0.0"] {
+        world.push(tag, &["run"]);
+        assert_eq!(agent.deploy(&world.image(tag)).status, 200);
+    }
+    world.push("moved", &["run"]);
+    world.pull("moved");
+    // Without a pull of that name, which by itself keeps an image for some minutes.
+    retag(&world, "2.0.0", "moved");
+    let (code, said) = world.operator("prune", &["--keep", "0", "--yes"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains(&world.image("1.0.0")), "{said}");
+    assert_eq!(
+        names(&world, "RepoTags"),
+        ["2.0.0", "3.0.0", "moved"],
+        "{said}"
+    );
+    // What the tag did run is in the registry still, and its deploy gives it the name back.
+    assert_eq!(agent.deploy(&world.image("2.0.0")).status, 200);
+    assert_eq!(agent.deploy(&world.image("3.0.0")).status, 200);
+    let (code, said) = world.operator("prune", &["--keep", "0", "--yes"]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(names(&world, "RepoTags"), ["3.0.0", "moved"], "{said}");
 }
 
 #[test]

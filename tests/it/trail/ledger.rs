@@ -20,6 +20,12 @@ async fn the_ledger_keeps_the_first_identity_of_a_tag_also_after_a_restart() {
         ("one", "a")
     );
     assert_eq!(entry.digest.as_deref(), Some("sha256:of-one"));
+    // The first and the last ran; what the tag may stand for by now did not.
+    let digest = |of: &str| vec![format!("sha256:of-{of}")];
+    assert!(entry.ran("one", &[]) && entry.ran("two", &[]));
+    assert!(entry.ran("as another store has it", &digest("one")));
+    assert!(entry.ran("as another store has it", &digest("two")));
+    assert!(!entry.ran("three", &digest("three")));
     assert!(trail.ledger_lookup("r:v2").is_none());
     trail.close().await;
     let (trail, opened) = dir.open();
@@ -47,6 +53,7 @@ async fn the_ledger_keeps_the_first_identity_across_rotations() {
     for n in 0..20 {
         let entry = trail.ledger_lookup(&format!("r:v{n}")).unwrap();
         assert_eq!(entry.image_id, "one");
+        assert!(entry.ran("two", &[]), "the last is known as well");
     }
 }
 
