@@ -14,7 +14,7 @@
 //! | infrastructure | [`engine`] the only part that knows bollard; [`registry`] asked for signatures; [`history`] the trail for people; [`logging`] |
 //! | what is given | [`settings`] every problem at once; [`credentials`] for the registry; [`freeze`] whether deploys are held |
 //! | leaves | [`audit`] the trail; [`access`] who may ask; [`signature`] what a signature must say to count |
-//! | words | [`domain`] parsed once, valid from then on; [`clock`]; [`https`] |
+//! | words | [`domain`] parsed once, valid from then on; [`clock`]; [`https`]; [`way_out`] of the host |
 //!
 //! Read [`operation`] first, then [`engine`], then [`actor`]; [`audit`] and [`access`] stand on their own.
 //!
@@ -64,6 +64,7 @@ pub mod runtime;
 pub mod settings;
 pub mod signature;
 pub mod systemd;
+pub mod way_out;
 
 /// This agent's version with the commit it was built from (`0.1.0+0123456789ab`), as records, labels and `--version`
 /// have it; without a commit where there was no git checkout.

@@ -1,6 +1,7 @@
 //! Where the key set comes from, and one bounded attempt to get it.
 
-use std::fmt;
+use std::error::Error as _;
+use std::fmt::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use hyper_util::rt::TokioExecutor;
 use thiserror::Error;
 use tokio::io::AsyncReadExt;
 
-use crate::https;
+use crate::{https, way_out};
 
 /// Cloudflare's key set has about 5 KiB.
 const BODY_LIMIT: usize = 256 * 1024;
@@ -50,6 +51,14 @@ impl fmt::Display for KeySource {
 }
 
 impl KeySource {
+    /// `host:port` of an address.
+    fn authority(&self) -> Option<&str> {
+        match self {
+            Self::Url(url) => url.split_once("://")?.1.split(['/', '?', '#']).next(),
+            Self::File(_) => None,
+        }
+    }
+
     /// With what is not shown: for a keyed fingerprint only.
     pub(crate) fn whole(&self) -> String {
         match self {
@@ -96,6 +105,23 @@ pub(crate) enum FetchError {
     TooLong,
     #[error("the file could not be read: {0}")]
     File(std::io::ErrorKind),
+}
+
+impl FetchError {
+    /// Itself with its causes, and what helps: "could not be reached" alone does not tell a name from a certificate.
+    pub(crate) fn explained(&self, source: &KeySource) -> String {
+        let mut text = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            // Writing to a String cannot fail.
+            write!(text, ": {error}").ok();
+            cause = error.source();
+        }
+        if let Self::Transport(_) | Self::Deadline(_) = self {
+            text += source.authority().map_or("", way_out::hint);
+        }
+        text
+    }
 }
 
 /// One attempt. Redirects are not followed: the key set lives at one address, and a redirect to a login

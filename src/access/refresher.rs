@@ -1,13 +1,11 @@
 //! The one task that fetches key sets.
 
-use std::error::Error;
-use std::fmt::Write;
 use std::time::SystemTime;
 
 use thiserror::Error;
 use tokio::time::{sleep, timeout};
 
-use super::fetch::{FetchError, fetch};
+use super::fetch::{FetchError, KeySource, fetch};
 use super::key_cache::{KeyCache, KeyRefresher};
 use super::key_set::{KeySet, KeySetError};
 
@@ -17,6 +15,15 @@ enum RefreshError {
     Fetch(#[from] FetchError),
     #[error(transparent)]
     KeySet(#[from] KeySetError),
+}
+
+impl RefreshError {
+    fn explained(&self, source: &KeySource) -> String {
+        match self {
+            Self::Fetch(error) => error.explained(source),
+            Self::KeySet(error) => error.to_string(),
+        }
+    }
 }
 
 /// Fetches the key set at once, then periodically and whenever a request needs it, until dropped. Failures
@@ -58,7 +65,10 @@ fn report(cache: &KeyCache, fetched: &Result<KeySet, RefreshError>, failing: boo
         }
         Ok(set) => log::debug!("Access key set: {} keys from {source}", set.len()),
         Err(error) if failing && usable => {
-            log::debug!("Access key set from {source} still fails: {}", chain(error));
+            log::debug!(
+                "Access key set from {source} still fails: {}",
+                error.explained(source)
+            );
         }
         Err(error) => {
             let meanwhile = match usable {
@@ -67,20 +77,8 @@ fn report(cache: &KeyCache, fetched: &Result<KeySet, RefreshError>, failing: boo
             };
             log::warn!(
                 "no Access key set from {source}: {}; {meanwhile}",
-                chain(error)
+                error.explained(source)
             );
         }
     }
-}
-
-/// An error with its causes: "could not be reached" alone does not tell a name from a certificate.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        // Writing to a String cannot fail.
-        write!(text, ": {error}").ok();
-        cause = error.source();
-    }
-    text
 }

@@ -97,7 +97,7 @@ impl AccessSettings {
         let source = &self.assertion.as_ref()?.keys;
         let fetched = match fetch(source, deadline).await {
             Ok(body) => KeySet::parse(&body).map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(error.explained(source)),
         };
         Some(match fetched {
             Ok(_) => Ok(source.to_string()),

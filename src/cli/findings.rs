@@ -17,6 +17,7 @@ use crate::freeze::Frozen;
 use crate::operation::{EngineInspection, FileFault, HostProblem, inspect_engine, inspect_host};
 use crate::registry::{Way, try_the_way};
 use crate::settings::{SIGNATURE_LIMIT, Settings};
+use crate::way_out;
 
 /// The most that fetching the key set may take.
 const KEYS_DEADLINE: Duration = Duration::from_secs(10);
@@ -154,7 +155,10 @@ async fn engine(settings: &Settings, found: &mut Findings) {
         Ok(differences) => found.notes.extend(differences.into_iter().map(|difference| {
             format!("the container was not made by this agent, and the first deploy replaces it: {difference}")
         })),
-        Err(error) => found.problems.push(format!("DOCKER_HOST {error}")),
+        Err(error) => {
+            let hint = engine.hint(&error);
+            found.problems.push(format!("DOCKER_HOST {error}{hint}"));
+        }
     }
 }
 
@@ -203,7 +207,7 @@ async fn signatures(settings: &Settings, found: &mut Findings) {
         Ok(()) => say!("registry for signatures: {} answers", repository.host()),
         Err(error) => {
             let hint = match error.is_unreachable() {
-                true => "; a unit needs the drop-in network.conf for it",
+                true => way_out::hint(repository.host()),
                 false => "",
             };
             found

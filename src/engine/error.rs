@@ -122,6 +122,14 @@ impl EngineError {
         )
     }
 
+    /// Whether there was no connection, for no reason that is known, or no word on it in time.
+    pub(super) fn is_silence(&self) -> bool {
+        matches!(
+            self.fault,
+            EngineFault::Unreachable | EngineFault::Deadline(_)
+        )
+    }
+
     /// Whether the engine answered at all.
     pub(super) fn answered(&self) -> bool {
         matches!(self.fault, EngineFault::Refused { .. })

@@ -33,6 +33,7 @@ use bollard::Docker;
 
 use crate::domain::ContainerName;
 use crate::settings::EngineSettings;
+use crate::way_out;
 
 pub use about::EngineAbout;
 pub use container::{ContainerId, ContainerStatus, Health, ImageId, Observed};
@@ -111,6 +112,16 @@ impl Engine {
     #[must_use]
     pub fn is_local(&self) -> bool {
         self.inner.settings.is_local()
+    }
+
+    /// What to say behind a failure of a question, where no word came back from an engine on another host.
+    #[must_use]
+    pub fn hint(&self, error: &EngineError) -> &'static str {
+        let authority = self.inner.settings.authority();
+        match authority.filter(|_| error.is_silence()) {
+            Some(authority) => way_out::hint(authority),
+            None => "",
+        }
     }
 
     fn client(&self) -> Result<&Docker, EngineError> {

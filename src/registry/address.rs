@@ -1,10 +1,9 @@
 //! Where the API of a repository is, and which addresses may be followed.
 
-use std::net::IpAddr;
-
 use hyper::Uri;
 
 use crate::domain::Repository;
+use crate::way_out::{host_of, is_loopback};
 
 /// What Docker Hub is called in references, and where its API is.
 const HUB_NAMES: [&str; 2] = ["docker.io", "index.docker.io"];
@@ -32,8 +31,8 @@ impl Address {
                 path: format!("{}{path}", if official { "library/" } else { "" }),
             };
         }
-        let name = host.split(':').next().unwrap_or(host);
-        let scheme = if is_loopback(name) { "http" } else { "https" };
+        let own = is_loopback(host_of(host));
+        let scheme = if own { "http" } else { "https" };
         Self {
             origin: format!("{scheme}://{host}"),
             path: path.to_owned(),
@@ -65,14 +64,6 @@ pub(super) fn is_trusted(address: &Uri, from_loopback: bool) -> bool {
         (Some("http"), Some(host)) => from_loopback && is_loopback(host),
         _ => false,
     }
-}
-
-pub(super) fn is_loopback(host: &str) -> bool {
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost"
-        || host
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]

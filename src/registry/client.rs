@@ -9,7 +9,7 @@ use hyper::header::{
 };
 use hyper::{Request, Response, StatusCode, Uri};
 
-use super::address::{Address, is_loopback, is_trusted};
+use super::address::{Address, is_trusted};
 use super::answer::{address, causes, next_page, target, text, whole};
 use super::challenge::Challenge;
 use super::error::RegistryError;
@@ -19,6 +19,7 @@ use super::token;
 use crate::credentials::RegistryAuth;
 use crate::domain::Repository;
 use crate::settings::ProxySettings;
+use crate::way_out::is_loopback;
 
 /// From a registry to its blob store is one.
 const MAX_REDIRECTS: usize = 4;

@@ -295,7 +295,8 @@ impl Watcher {
         if let Err(error) = &observed
             && self.reachable != Some(false)
         {
-            log::warn!("the view of the container ages: {error}");
+            let hint = self.engine.hint(error);
+            log::warn!("the view of the container ages: {error}{hint}");
         }
         if reachable && self.reachable == Some(false) {
             log::info!("the Docker engine answers again");

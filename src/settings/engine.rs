@@ -1,10 +1,10 @@
 //! Where the engine is, and what it takes to reach it.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use super::reader::{Reader, absolute};
+use crate::way_out::{host_of, is_loopback};
 
 /// What an address of the engine may begin with.
 const SCHEMES: [&str; 4] = ["unix://", "tcp://", "http://", "https://"];
@@ -44,20 +44,16 @@ impl EngineAddress {
 
     /// Whether it is neither a socket nor on this host's loopback, and does not ask for TLS itself.
     fn is_plain_elsewhere(&self) -> bool {
-        let plain = |scheme| self.0.strip_prefix(scheme);
-        let Some(rest) = plain("tcp://").or_else(|| plain("http://")) else {
-            return false;
-        };
+        let own = |authority: &str| is_loopback(host_of(authority));
+        !self.0.starts_with("https://") && self.authority().is_some_and(|at| !own(at))
+    }
+
+    /// `host:port`, without a user; none of a socket.
+    fn authority(&self) -> Option<&str> {
+        let (scheme, rest) = self.0.split_once("://")?;
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        let host = authority.rsplit('@').next().unwrap_or_default();
-        let name = match host.strip_prefix('[') {
-            Some(six) => six.split(']').next(),
-            None => host.split(':').next(),
-        };
-        let name = name.unwrap_or_default();
-        let address: Option<IpAddr> = name.parse().ok();
-        let own = address.is_some_and(|address| address.is_loopback()) || name == "localhost";
-        !own
+        let authority = authority.rsplit('@').next().unwrap_or_default();
+        (scheme != "unix").then_some(authority)
     }
 
     /// The address with its password: to connect, and for a keyed fingerprint; never to be shown.
@@ -92,6 +88,12 @@ impl EngineSettings {
     pub fn is_local(&self) -> bool {
         let address = self.docker_host.as_ref();
         address.is_none_or(|address| address.0.starts_with("unix://"))
+    }
+
+    /// `host:port` of an engine that is reached by TCP.
+    #[must_use]
+    pub fn authority(&self) -> Option<&str> {
+        self.docker_host.as_ref()?.authority()
     }
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {

@@ -288,6 +288,8 @@ fn check_names_a_key_set_that_cannot_be_fetched() {
     let (code, _, problems) = checked(&world);
     assert_eq!(code, Some(1));
     assert!(problems.contains("http://127.0.0.1:1/certs"), "{problems}");
+    assert!(problems.contains("Connection refused"), "{problems}");
+    assert!(!problems.contains("network.conf"), "{problems}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Agent, CLIENT_SECRET, Kind, World, free_port, real_socket};
+use crate::harness::{Agent, CLIENT_SECRET, Kind, World, free_port, real_socket, until};
 
 fn deploys_shows_and_stops(world: &World, agent: &Agent) {
     for tag in ["1.0.0", "2.0.0"] {
@@ -238,4 +238,28 @@ fn tls_asked_of_an_engine_without_it_is_told() {
     );
     std::fs::write(world.path("agent.log"), "").expect("written");
     is_told(&world, "no TLS", "it does not speak TLS");
+}
+
+/// As in a unit without the drop-in: no name is found, and nobody answers.
+#[test]
+fn where_another_host_cannot_be_reached_check_and_the_log_name_the_drop_in() {
+    const HINT: &str = "a unit needs the drop-in network.conf for it";
+    let mut world = World::new(Kind::Fake);
+    world.set("DOCKER_HOST", "tcp://engine.invalid:2375");
+    world.set("DOCKER_ALLOW_PLAIN_TCP", "true");
+    world.set("CF_ACCESS_TEAM_DOMAIN", "team.invalid");
+    world.set("CF_ACCESS_AUD", "aud");
+    let (code, _, problems) = crate::command_line::checked(&world);
+    assert_eq!(code, Some(1), "{problems}");
+    for variable in ["DOCKER_HOST", "CF_ACCESS_TEAM_DOMAIN"] {
+        let hinted = |line: &str| line.contains(variable) && line.contains(HINT);
+        assert!(problems.lines().any(hinted), "{variable}: {problems}");
+    }
+    let agent = world.agent();
+    for said in ["no Access key set from", "the view of the container ages"] {
+        let hinted = |line: &str| line.contains(said) && line.contains(HINT);
+        until(said, Duration::from_secs(30), || {
+            agent.log().lines().any(hinted)
+        });
+    }
 }
