@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use rustix::fs::{Access, AtFlags, CWD};
+use rustix::fs::{Access, AtFlags, CWD, StatVfsMountFlags};
 use rustix::io::Errno;
 
 use super::directory::Occupancy;
@@ -56,6 +56,11 @@ fn can_be_made(directory: &Path) -> Result<&Path, TrailError> {
     match fs::metadata(exists).map_err(failed)?.is_dir() {
         true => {}
         false => return Err(failed(Errno::NOTDIR.into())),
+    }
+    // As a mount that is read-only answers, whatever the directory's mode.
+    let disk = rustix::fs::statvfs(exists).map_err(|error| failed(error.into()))?;
+    if disk.f_flag.contains(StatVfsMountFlags::RDONLY) {
+        return Err(failed(Errno::ROFS.into()));
     }
     allowed(exists, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| failed(error.into()))?;
     Ok(exists)

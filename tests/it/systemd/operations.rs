@@ -29,6 +29,7 @@ fn operations_outlive_the_watchdog_upgrades_and_stops_and_a_kill_is_recorded() {
     an_upgrade_during_a_long_deploy(&host);
     a_stop_during_a_deploy(&host);
     a_kill_during_a_deploy(&host);
+    what_only_the_unit_sees_is_told_by_its_check(&host);
     only_what_is_signed_is_deployed(&host);
     for environment in ["dev", "prod"] {
         host.ok(&format!(
@@ -162,6 +163,51 @@ fn a_kill_during_a_deploy(host: &Host) {
     assert_eq!(closed.count(), 1, "the operation is closed in the trail");
     host.registry().heal();
     host.deployed("prod", "4.0.0");
+}
+
+/// As the agent's own user, in its sandbox, while the agent runs: what a restore by root or a line of the settings leaves.
+fn what_only_the_unit_sees_is_told_by_its_check(host: &Host) {
+    let base = "/opt/dreichor/dev/deploy-agent";
+    let check = "dreichor-deploy-agent-setup check dev";
+    host.ok(check);
+    for (spoil, mend, words) in [
+        (
+            format!("chown root:root {base}/state/audit.jsonl"),
+            format!("chown dreichor-dev:dreichor-dev {base}/state/audit.jsonl"),
+            "state/audit.jsonl belongs to user 0",
+        ),
+        (
+            format!("cp {base}/.env /root/env && echo STATE_DIRECTORY=/srv/state >>{base}/.env"),
+            format!("cat /root/env >{base}/.env"),
+            "cannot make /srv/state: Read-only file system",
+        ),
+        (
+            format!("chmod 0666 {base}/.env"),
+            format!("chmod 0600 {base}/.env"),
+            "the settings file /opt/dreichor/dev/deploy-agent/.env has mode 0666",
+        ),
+        (
+            format!("chown nobody {base}/.env"),
+            format!("chown root {base}/.env"),
+            "/.env belongs to user 65534, who may rewrite it",
+        ),
+        (
+            format!("chmod 0777 {base}"),
+            format!("chmod 0755 {base}"),
+            "deploy-agent has mode 0777, so that others may put another file in its place",
+        ),
+    ] {
+        host.ok(&spoil);
+        let (code, said) = host.said(check);
+        host.ok(&mend);
+        assert!(code == 1 && said.contains(words), "{words}: {said}");
+    }
+    host.ok(check);
+    // Root's, as a restore leaves them: the unit may read them, and puts others in their place.
+    host.ok(&format!(
+        "chown root:root {base}/state/audit.head {base}/state/reserve"
+    ));
+    host.ok(check);
 }
 
 /// In the unit's own sandbox: the key is read, the registry of this host is asked, another one needs the drop-in.
