@@ -13,9 +13,13 @@ pub(super) async fn freeze(run: &mut Run<'_>, freeze: &Freeze) -> Result<Complet
     run.facts.state = Some(RuntimeState::Untouched);
     let (held, by) = (&run.deps.freeze, run.operation.requester.name());
     let gate = held.gate().await;
+    let replaced = held.frozen(OffsetDateTime::now_utc());
     let written = held.write(&gate, freeze, by, &run.operation.id);
     written.map_err(|error| failed(run, &error))?;
-    Ok(Completed::Frozen(freeze.clone()))
+    Ok(Completed::Frozen {
+        freeze: freeze.clone(),
+        replaced,
+    })
 }
 
 /// Takes deploys again; not frozen is as good.

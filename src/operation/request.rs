@@ -8,7 +8,7 @@ use crate::access::Requester;
 use crate::audit::{Anchor, OperationKind};
 use crate::clock;
 use crate::domain::{Environment, ImageReference};
-use crate::freeze::Freeze;
+use crate::freeze::{Freeze, Frozen};
 
 /// What was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,7 +90,12 @@ pub enum Completed {
         names: Vec<String>,
     },
     /// Deploys are refused from now on.
-    Frozen(Freeze),
+    Frozen {
+        /// As it was asked for.
+        freeze: Freeze,
+        /// What held before, which it takes the place of.
+        replaced: Option<Frozen>,
+    },
     /// Deploys are taken.
     Thawed,
 }
@@ -103,12 +108,19 @@ impl fmt::Display for Completed {
             Self::Stopped => f.write_str("no runtime container is running"),
             Self::Pulled { image, digest } => write!(f, "{image} is here, {digest}"),
             Self::Pruned { names } => write!(f, "{} removed", names.len()),
-            Self::Frozen(freeze) => write!(
-                f,
-                "deploys are frozen until {}: {}",
-                clock::rfc3339(freeze.until),
-                freeze.reason
-            ),
+            Self::Frozen { freeze, replaced } => {
+                let (until, reason) = (clock::rfc3339(freeze.until), &freeze.reason);
+                write!(f, "deploys are frozen until {until}: {reason}")?;
+                match replaced {
+                    None => Ok(()),
+                    Some(Frozen::Until { reason, until, by }) => {
+                        write!(f, "; replaces the freeze until {until} by {by}: {reason}")
+                    }
+                    Some(Frozen::Unreadable(problem)) => {
+                        write!(f, "; replaces a freeze that could not be read ({problem})")
+                    }
+                }
+            }
             Self::Thawed => f.write_str("deploys are not frozen"),
         }
     }

@@ -14,8 +14,16 @@ fn a_freeze_refuses_deploys_and_no_stop_until_it_is_thawed(mut world: World) {
     let (mut agent, running) = world.running_one();
     let reason = "market hours: ask the desk";
     let freeze = ["--reason", reason, "--until", "2h"];
+    let short = ["--reason", "a release", "--until", "1h"];
+    let (code, said) = world.operator("freeze", &short);
+    assert_eq!(code, 0, "{said}");
+    assert!(!said.contains("replaces"), "{said}");
     let (code, said) = world.operator("freeze", &freeze);
     assert_eq!(code, 0, "{said}");
+    assert!(
+        said.contains("; replaces the freeze until 20") && said.contains(": a release"),
+        "{said}"
+    );
     let refused = |answer: crate::harness::Answer| {
         assert_eq!(answer.status, 423, "{}", answer.body);
         let said = answer.reason();
@@ -45,7 +53,7 @@ fn a_freeze_refuses_deploys_and_no_stop_until_it_is_thawed(mut world: World) {
     assert_eq!(code, 0, "{said}");
     assert_eq!(agent.deploy(&world.image("1.0.0")).status, 200);
     let begun = world.events("operation_started");
-    let freeze = begun.iter().find(|record| record["kind"] == "freeze");
+    let freeze = begun.iter().rfind(|record| record["kind"] == "freeze");
     assert_eq!(freeze.expect("recorded")["freeze"]["reason"], reason);
     assert!(begun.iter().any(|record| record["kind"] == "thaw"));
     // Not frozen is as good, and the end of a freeze needs nobody.
