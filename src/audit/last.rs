@@ -142,15 +142,18 @@ impl SharedLast {
         kept.outages.take(line);
     }
 
-    /// Takes in the end of an operation.
-    pub(super) fn take(&self, line: &Line<'_>) {
+    /// Takes in the end of an operation that was begun for the image `asked`.
+    pub(super) fn take(&self, line: &Line<'_>, asked: Option<String>) {
         let kind = line.kind.as_ref().map(Text::as_str).unwrap_or_default();
         let interrupted = line.event == "operation_interrupted";
         let ended = LastOperation {
             operation: owned(line.operation.as_ref()).unwrap_or_default(),
             kind: kind.to_owned(),
             // Of an interrupted one the record has the image that is there now.
-            image: owned(line.image.as_ref()).filter(|_| !interrupted),
+            image: match interrupted {
+                true => asked,
+                false => owned(line.image.as_ref()),
+            },
             outcome: match interrupted {
                 true => "interrupted".to_owned(),
                 false => owned(line.outcome.as_ref()).unwrap_or_default(),

@@ -115,7 +115,8 @@ impl State {
                 }
             }
             "operation_ended" | "operation_interrupted" => {
-                self.last.take(line);
+                let asked = self.find(line).and_then(|one| one.image.clone());
+                self.last.take(line, asked);
                 let ended = line.operation.as_ref().map(Text::as_str);
                 self.unfinished
                     .retain(|one| Some(one.operation.as_str()) != ended);

@@ -113,6 +113,9 @@ fn a_killed_agent_closes_its_operation_as_interrupted(mut world: World) {
     let closed = world.events("operation_interrupted").remove(0);
     assert_eq!(closed["last_step"], "stop");
     assert_ne!(closed["state"], "unknown");
+    let (_, said) = world.operator("status", &[]);
+    let last = format!("deploy {} interrupted at 20", world.image("2.0.0"));
+    assert!(said.contains(&last), "{said}");
     // Nothing is resumed: the next explicit deploy converges.
     std::thread::sleep(Duration::from_secs(4));
     if let Some(shown) = world.container() {
