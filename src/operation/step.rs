@@ -176,11 +176,33 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The failure of a step, with what a fresh inspect shows now.
+    /// The failure of a step, with what a fresh inspect shows now, if the operation is one on the container.
     pub(super) async fn failed(&mut self, step: Step, error: &StepError) -> Failure {
         if let StepError::Signature { record, .. } = error {
             self.facts.signature = Some((**record).clone());
         }
+        let unknown = error.is_unknown();
+        let error_text = self.facts.redact(&error.to_string());
+        let error_text = error_text.trim_end_matches(['.', ' ']);
+        let mut reason = format!("{} failed: {error_text}", step.as_str());
+        if unknown {
+            reason += "; whether it took effect is unknown";
+        }
+        let mut state = RuntimeState::Untouched;
+        if self.operation.is_on_the_runtime() {
+            state = self.state_now().await;
+            reason = format!("{reason}; {}", self.clause(state));
+        }
+        Failure {
+            kind: error.kind(step),
+            step: Some(step),
+            reason,
+            state,
+            unknown,
+        }
+    }
+
+    async fn state_now(&mut self) -> RuntimeState {
         let inspect = self.deps.engine.inspect_name();
         let observed = tokio::time::timeout(INSPECT_DEADLINE, inspect).await;
         let state = match &observed {
@@ -194,9 +216,11 @@ impl<'a> Run<'a> {
         if let Ok(Ok(observed)) = observed {
             self.facts.container = observed.map(|observed| observed.id);
         }
-        let error_text = self.facts.redact(&error.to_string());
-        let error_text = error_text.trim_end_matches(['.', ' ']);
-        let clause = match (self.touched, state) {
+        state
+    }
+
+    fn clause(&self, state: RuntimeState) -> &'static str {
+        match (self.touched, state) {
             (false, RuntimeState::OldRunning) => {
                 "the old runtime container was not touched and is running"
             }
@@ -204,19 +228,6 @@ impl<'a> Run<'a> {
                 "the old runtime container was not touched and is not running"
             }
             (_, state) => state.clause(),
-        };
-        let unknown = error.is_unknown();
-        let doubt = if unknown {
-            "; whether it took effect is unknown"
-        } else {
-            ""
-        };
-        Failure {
-            kind: error.kind(step),
-            step: Some(step),
-            reason: format!("{} failed: {error_text}{doubt}; {clause}", step.as_str()),
-            state,
-            unknown,
         }
     }
 }
