@@ -70,7 +70,7 @@ pub use options::{Opened, Quarantined, ROTATE_AT, Readiness, TrailOptions};
 pub use outages::Down;
 pub(crate) use outages::{Effect, Outages, in_words};
 pub(crate) use record::{Line, NotARecord, Text, owned, timestamp};
-pub use rehearsal::hindrances;
+pub use rehearsal::{Rehearsal, rehearse};
 pub use trail::{Pending, Trail};
 pub(crate) use verifier::Verifier;
 pub use verify::{Verdict, VerifyOptions, verify};

@@ -20,10 +20,19 @@ use super::{files, log_file, quarantine, recovery};
 /// What `st_blocks` counts in.
 const BLOCK: u64 = 512;
 
-/// Why the agent could not start in `directory`, or would refuse deploys: what [`examine`](super::examine) has found of
-/// it is `occupancy`.
+/// What a start would find.
+#[derive(Debug, Default)]
+pub struct Rehearsal {
+    /// Why it could not go through, or why deploys would be refused after it.
+    pub hindrances: Vec<TrailError>,
+    /// What it would record as damage of the trail, and so doubt the ledger of tags.
+    pub damage: Vec<String>,
+}
+
+/// What a start in `directory` would find, of which [`examine`](super::examine) has found that it is `occupancy`.
 #[must_use]
-pub fn hindrances(directory: &Path, occupancy: Occupancy) -> Vec<TrailError> {
+pub fn rehearse(directory: &Path, occupancy: Occupancy) -> Rehearsal {
+    let mut found = Rehearsal::default();
     let above = match occupancy {
         Occupancy::Missing => can_be_made(directory),
         Occupancy::Free | Occupancy::Held => usable(directory).map(|()| directory),
@@ -31,17 +40,24 @@ pub fn hindrances(directory: &Path, occupancy: Occupancy) -> Vec<TrailError> {
     // What its files would say, the directory has said.
     let exists = match above {
         Ok(exists) => exists,
-        Err(error) => return vec![error],
+        Err(error) => {
+            found.hindrances.push(error);
+            return found;
+        }
     };
-    let mut found = match occupancy {
-        Occupancy::Missing => Vec::new(),
-        Occupancy::Free | Occupancy::Held => files_refused(directory),
-    };
-    // The agent that runs has read them, and is amid writing them.
-    if found.is_empty() && occupancy == Occupancy::Free {
-        found.extend(unopenable(directory).err());
+    if occupancy != Occupancy::Missing {
+        found.hindrances = files_refused(directory);
     }
-    found.extend(without_room(directory, exists).err());
+    // The agent that runs has read them, and is amid writing them.
+    if found.hindrances.is_empty() && occupancy == Occupancy::Free {
+        match opened(directory) {
+            Ok(damage) => found.damage = damage,
+            Err(error) => found.hindrances.push(error),
+        }
+    }
+    found
+        .hindrances
+        .extend(without_room(directory, exists).err());
     found
 }
 
@@ -162,23 +178,30 @@ fn no_directory(path: &Path) -> Result<(), TrailError> {
     }
 }
 
-/// Reads what a start reads, up to what would end it.
-fn unopenable(directory: &Path) -> Result<(), TrailError> {
+/// Reads what a start reads, up to what would end it, for the damage that it would record.
+fn opened(directory: &Path) -> Result<Vec<String>, TrailError> {
     Fingerprinter::of_key_in(directory)?;
     let finished = layout::finished_files(directory)
         .map_err(|error| TrailError::io("read", directory, &error))?;
     let before = finished.last().map(|(_, name)| name.as_str());
     let newest = directory.join(NEWEST);
     let file = match files::open_own(&newest, OpenOptions::new().read(true)) {
+        // Before the first start, or amid a rotation.
         Err(TrailError::Io {
             kind: io::ErrorKind::NotFound,
             ..
-        }) => return Ok(()),
+        }) => return Ok(Vec::new()),
         file => file?,
     };
     let head = Head::read(directory);
-    let scan = recovery::scan(directory, NEWEST, &file, before, &head)?;
-    quarantine::unrecorded(directory, scan.state.newest.seq).map(drop)
+    let mut scan = recovery::scan(directory, NEWEST, &file, before, &head)?;
+    quarantine::unrecorded(directory, scan.state.newest.seq)?;
+    if scan.first().is_none() && before.is_some() {
+        // What the file before it holds is the end of the trail, and is checked by the start.
+        return Ok(Vec::new());
+    }
+    scan.conclude();
+    Ok(scan.problems)
 }
 
 /// Whether there is the room that the agent sets aside before a deploy, less what it has set aside already.

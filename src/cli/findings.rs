@@ -9,7 +9,7 @@ use super::guarded_files;
 use super::notes::{frozen, notes};
 use super::output::say;
 use super::systemd_version;
-use crate::audit::{Occupancy, TrailError, doubts_of, examine, hindrances};
+use crate::audit::{Occupancy, Rehearsal, TrailError, doubts_of, examine, rehearse};
 use crate::credentials::{HELPER_DEADLINE, Lookup, RegistryCredentials};
 use crate::domain::{Environment, RuntimeEnv, shown_name};
 use crate::engine::{Engine, EngineError};
@@ -37,6 +37,16 @@ pub(super) struct Findings {
 impl Findings {
     fn take(&mut self, result: Result<(), String>) {
         self.problems.extend(result.err());
+    }
+
+    /// Why the ledger of tags may not know every tag, which refuses deploys in prod.
+    fn doubted(&mut self, environment: Environment, said: impl Iterator<Item = String>) {
+        match environment {
+            Environment::Prod => self.problems.extend(said.map(|said| {
+                format!("{said}; deploys are refused until `deploy-agent acknowledge prod --reason TEXT`")
+            })),
+            Environment::Dev => self.notes.extend(said),
+        }
     }
 
     /// Root runs the check for somebody else, whose file it may be.
@@ -234,9 +244,16 @@ fn state_directory(settings: &Settings, found: &mut Findings) -> Option<Occupanc
     let named = |problem: &dyn std::fmt::Display| format!("STATE_DIRECTORY {problem}");
     match examine(path, settings.environment.as_str()) {
         Ok(occupancy) => {
-            let hindrances = hindrances(path, occupancy);
+            let Rehearsal { hindrances, damage } = rehearse(path, occupancy);
             let said = hindrances.iter().map(|hindrance| named(hindrance));
             found.problems.extend(said);
+            let said = damage.iter().map(|damage| {
+                format!(
+                    "{}: {damage}; the next start records it",
+                    named(&path.display())
+                )
+            });
+            found.doubted(settings.environment, said);
             Some(occupancy)
         }
         // Root runs the check for somebody else: what the agent's own user would find, the unit's check tells.
@@ -266,11 +283,10 @@ fn ledger(settings: &Settings, found: &mut Findings) {
         )),
         Ok(None) => {}
         Ok(Some(doubts)) => {
-            let said = doubts.iter().map(|doubt| format!("STATE_DIRECTORY {}: {doubt}", path.display()));
-            match prod {
-                true => found.problems.extend(said.map(|said| format!("{said}; deploys are refused until `deploy-agent acknowledge prod --reason TEXT`"))),
-                false => found.notes.extend(said),
-            }
+            let said = doubts
+                .iter()
+                .map(|doubt| format!("STATE_DIRECTORY {}: {doubt}", path.display()));
+            found.doubted(settings.environment, said);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
 
-use deploy_agent::audit::{Fingerprinter, Occupancy, examine, hindrances};
+use deploy_agent::audit::{Fingerprinter, Occupancy, examine, rehearse};
 
 use super::events::{deploy, started};
 use super::fixture::TrailDir;
@@ -16,8 +16,9 @@ fn told(directory: &Path) -> Vec<String> {
         Ok(occupancy) => occupancy,
         Err(error) => return vec![error.to_string()],
     };
-    let found = hindrances(directory, occupancy);
-    found.iter().map(ToString::to_string).collect()
+    let found = rehearse(directory, occupancy);
+    let hindrances = found.hindrances.iter().map(ToString::to_string);
+    hindrances.chain(found.damage).collect()
 }
 
 /// Whether the agent's start would go through.
@@ -110,6 +111,26 @@ async fn a_trail_or_a_key_that_ends_a_start_is_told_before() {
         "{said:?}"
     );
     assert!(!starts(&dir));
+}
+
+#[tokio::test]
+async fn damage_that_a_start_would_record_is_told_before_and_once() {
+    let dir = TrailDir::new();
+    dir.life(deploy("a", "r:1.0.0")).await;
+    let whole = dir.lines();
+    // As from a backup that is older than the head.
+    dir.put_lines(&whole[..whole.len() - 2]);
+    let said = told(dir.path());
+    assert_eq!(said.len(), 1, "{said:?}");
+    let (trail, opened) = dir.open();
+    assert_eq!(opened.problems, said);
+    assert!(!trail.doubts().is_empty());
+    trail.close().await;
+    assert_eq!(told(dir.path()), Vec::<String>::new(), "it is recorded");
+    // Half a line is what a crash leaves.
+    dir.put_at_end(b"{\"v\":1,\"se");
+    assert_eq!(told(dir.path()), Vec::<String>::new());
+    assert!(starts(&dir));
 }
 
 #[tokio::test]
