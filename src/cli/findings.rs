@@ -79,7 +79,7 @@ pub(super) async fn inspect(settings: &Settings, env_file: Option<&Path>) -> Fin
                 .push(format!("CF_ACCESS_TEAM_DOMAIN {error}")),
         }
     }
-    found.notes.extend(notes(settings));
+    found.notes.extend(notes(settings, env_file));
     freeze(settings, &mut found);
     let occupancy = state_directory(settings, &mut found);
     ledger(settings, &mut found);

@@ -1,4 +1,4 @@
-//! What `check` tells besides what a deploy would need: whether the metrics can be written, whether others may read what is
+//! What `check` tells besides what a deploy would need: what it ignores, whether the metrics can be written, whether others may read what is
 //! secret, and whether deploys are held.
 
 use std::os::unix::fs::MetadataExt;
@@ -10,10 +10,11 @@ use crate::freeze::{FreezeFile, Frozen};
 use crate::settings::Settings;
 
 /// A sentence each. Nothing is made or changed.
-pub(super) fn notes(settings: &Settings) -> Vec<String> {
+pub(super) fn notes(settings: &Settings, env_file: Option<&Path>) -> Vec<String> {
+    let ignored = Settings::ignored(env_file);
     let metrics = settings.metrics_file.as_deref().and_then(unwritable);
     let readable = readable(&settings.runtime.env_file);
-    metrics.into_iter().chain(readable).collect()
+    ignored.into_iter().chain(metrics).chain(readable).collect()
 }
 
 /// It holds the database's password.

@@ -88,6 +88,29 @@ impl Settings {
         Self::with_problems(variables, problems, Some(&absolute))
     }
 
+    /// What [`Self::from_file`], or without a file [`Self::from_process`], ignores though it may be meant for a setting: a
+    /// sentence each. Blocks.
+    #[must_use]
+    pub fn ignored(file: Option<&Path>) -> Vec<String> {
+        let mut names: Vec<String> = match file.map(env_file::load) {
+            Some(Ok(file)) => file.variables.into_keys().collect(),
+            // Which is a problem already.
+            Some(Err(_)) => Vec::new(),
+            None => std::env::vars_os()
+                .filter_map(|(name, _)| name.into_string().ok())
+                .collect(),
+        };
+        names.sort();
+        let meant = |name: &String| {
+            let meant = names::may_be_meant_for(name)?;
+            let name = name.escape_debug();
+            Some(format!(
+                "{name} is no setting of this agent and is ignored; is it meant for {meant}?"
+            ))
+        };
+        names.iter().filter_map(meant).collect()
+    }
+
     /// Reads the process's environment.
     ///
     /// # Errors

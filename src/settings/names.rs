@@ -47,6 +47,8 @@ pub const NAMES: [&str; 41] = [
 
 /// What the settings of the checks begin with: of who may ask, and of what may run.
 const CHECKS: [&str; 2] = ["CF_ACCESS", "SIGNATURE"];
+/// What other programs read as well, or have names like.
+const OF_EVERYBODY: [&str; 5] = ["HOME", "PORT", "RUST_LOG", "HTTPS_PROXY", "NO_PROXY"];
 /// How many letters may be wrong, missing or too many in what is still taken for a typing error.
 const MAX_TYPOS: usize = 2;
 
@@ -72,6 +74,21 @@ pub fn misspelled_check(name: &str) -> Option<String> {
             all.join(", ")
         })
     })
+}
+
+/// The setting that this name is so close to that it may be meant for it: it is ignored, and that may not be what somebody
+/// wants. None of a setting, of what [`misspelled_check`] finds, and of names that are as short as any other's.
+#[must_use]
+pub fn may_be_meant_for(name: &str) -> Option<&'static str> {
+    if NAMES.contains(&name) || misspelled_check(name).is_some() {
+        return None;
+    }
+    let upper = name.to_ascii_uppercase();
+    let ours = NAMES
+        .into_iter()
+        .filter(|known| !OF_EVERYBODY.contains(known));
+    ours.min_by_key(|known| distance(&upper, known))
+        .filter(|known| distance(&upper, known) <= MAX_TYPOS)
 }
 
 /// Levenshtein's: how many letters to change, take out or put in.
@@ -123,6 +140,37 @@ mod tests {
             .chain(["NODE_ENV", "CF_ZONE", "PATH", "CI"])
         {
             assert_eq!(misspelled_check(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_typing_error_in_any_other_name_is_told() {
+        for (name, meant) in [
+            ("STOP_GRACE_SECOND", "STOP_GRACE_SECONDS"),
+            ("START_CONFIRMATIONS", "START_CONFIRMATION"),
+            ("RUNTIME_MEMROY", "RUNTIME_MEMORY"),
+            ("runtime_cpus", "RUNTIME_CPUS"),
+            ("OPERATION_BUDGET_SECONDS ", "OPERATION_BUDGET_SECONDS"),
+        ] {
+            assert_eq!(may_be_meant_for(name), Some(meant), "{name}");
+        }
+        // Of the check of who may ask, which is a problem; and what hosts and shells have.
+        for name in NAMES.into_iter().chain([
+            "CF_ACESS_AUD",
+            "HTTP_PROXY",
+            "PATH",
+            "PWD",
+            "LANG",
+            "SHELL",
+            "USER",
+            "LOGNAME",
+            "INVOCATION_ID",
+            "JOURNAL_STREAM",
+            "NODE_ENV",
+            "DOCKER_BUILDKIT",
+            "DOCKER_CONTEXT",
+        ]) {
+            assert_eq!(may_be_meant_for(name), None, "{name}");
         }
     }
 }

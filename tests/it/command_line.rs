@@ -231,6 +231,20 @@ fn check_tells_that_others_may_read_the_runtimes_environment() {
 }
 
 #[test]
+fn check_tells_what_it_ignores_and_may_be_meant_for_a_setting() {
+    let mut world = World::new(Kind::Fake);
+    world.set("STOP_GRACE_SECOND", "5");
+    world.set("NODE_ENV", "production");
+    let (code, said, problems) = checked(&world);
+    assert_eq!(code, Some(0), "{problems}");
+    assert!(
+        said.contains("note: STOP_GRACE_SECOND is no setting of this agent and is ignored; is it meant for STOP_GRACE_SECONDS?"),
+        "{said}"
+    );
+    assert!(!said.contains("NODE_ENV"), "{said}");
+}
+
+#[test]
 fn check_names_a_state_directory_that_serve_would_refuse() {
     use std::os::unix::fs::PermissionsExt;
     let world = World::new(Kind::Fake);
