@@ -411,6 +411,9 @@ pub struct OperationInterrupted {
     /// Id of the container that is there now.
     #[serde(serialize_with = "short::opt", skip_serializing_if = "Option::is_none")]
     pub container_id: Option<String>,
+    /// When it was started, if it runs: RFC 3339, by the engine's clock.
+    #[serde(serialize_with = "short::opt", skip_serializing_if = "Option::is_none")]
+    pub up_since: Option<String>,
     /// Reference that container was created from.
     #[serde(serialize_with = "short::opt", skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,

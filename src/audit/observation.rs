@@ -81,7 +81,11 @@ pub struct RuntimeObserved {
     pub container_operation: Option<String>,
     /// Whether its process runs now.
     pub up: bool,
-    /// When its process ended last (of a loop: first), by the engine's clock.
+    /// Of one that was there when the agent saw the engine first: its state, in the engine's word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<&'static str>,
+    /// When its process ended last (of a loop: first), by the engine's clock. Of one that was there and runs: when the
+    /// process before this one ended.
     #[serde(serialize_with = "short::opt", skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<String>,
     /// When its process was started last, by the engine's clock.
@@ -119,6 +123,7 @@ impl RuntimeObserved {
             image_id: None,
             container_operation: None,
             up: false,
+            status: None,
             ended_at: None,
             started_at: None,
             exit_code: None,

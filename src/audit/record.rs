@@ -199,6 +199,10 @@ pub(crate) struct Line<'a> {
     #[serde(default)]
     pub(crate) up: bool,
     #[serde(borrow, default)]
+    pub(crate) status: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(crate) container_id: Option<Text<'a>>,
+    #[serde(borrow, default)]
     pub(crate) ended_at: Option<Text<'a>>,
     #[serde(borrow, default)]
     pub(crate) started_at: Option<Text<'a>>,

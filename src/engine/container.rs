@@ -32,6 +32,31 @@ pub enum ContainerStatus {
     Dead,
 }
 
+impl ContainerStatus {
+    /// As the engine writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Restarting => "restarting",
+            Self::Removing => "removing",
+            Self::Exited => "exited",
+            Self::Dead => "dead",
+        }
+    }
+
+    /// Whether there is no process, and the last end is why.
+    #[must_use]
+    pub const fn has_ended(self) -> bool {
+        match self {
+            Self::Restarting | Self::Removing | Self::Exited | Self::Dead => true,
+            Self::Created | Self::Running | Self::Paused => false,
+        }
+    }
+}
+
 /// The engine's word for a health check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Health {

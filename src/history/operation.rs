@@ -244,7 +244,8 @@ impl Collector {
         entry.kind = OBSERVED.to_owned();
         entry.outcome = observed.replace('_', " ");
         entry.by = record.by.as_ref().map(|by| by.as_str().replace('_', " "));
-        entry.reason = Some(in_words(record));
+        let over = effect.over.as_ref().filter(|_| observed == "present");
+        entry.reason = Some(over.map_or_else(|| in_words(record), |outage| outage.cause.clone()));
         entry.json = self.detail(record, line).map(|mut all| {
             all.insert("kind".to_owned(), json!(OBSERVED));
             Value::Object(all)

@@ -2,7 +2,7 @@
 
 use super::failure::RuntimeState;
 use crate::audit::{Event, Opened, OperationInterrupted, TagRan, Trail};
-use crate::engine::{Engine, Observed};
+use crate::engine::{ContainerStatus, Engine, Observed};
 
 /// Closes what an earlier life of the agent left open, with what the engine shows now. Nothing is resumed.
 pub async fn record_interrupted(trail: &Trail, engine: &Engine, opened: &Opened) {
@@ -37,6 +37,9 @@ pub async fn record_interrupted(trail: &Trail, engine: &Engine, opened: &Opened)
             last_step: left.last_step.clone(),
             state,
             container_id: observed.map(|observed| observed.id.as_str().to_owned()),
+            up_since: observed
+                .filter(|observed| observed.status == ContainerStatus::Running)
+                .and_then(|observed| observed.started_at.clone()),
             image: observed.map(|observed| observed.image.clone()),
         });
         if let Err(error) = trail.append_or_owe(event, false).await {

@@ -68,3 +68,4 @@ mod registry;
 mod registry_digests;
 mod registry_faults;
 mod strangers;
+mod unwatched;

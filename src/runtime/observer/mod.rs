@@ -350,11 +350,14 @@ fn first(observed: Option<&Observed>) -> RuntimeObserved {
     let Some(observed) = observed else {
         return RuntimeObserved::of_nothing();
     };
-    let ended = observed.status != ContainerStatus::Running;
+    let (status, up) = (observed.status, observed.status == ContainerStatus::Running);
+    let ended = status.has_ended();
     RuntimeObserved {
         observed: Observation::Present,
-        up: !ended,
-        ended_at: observed.finished_at.clone().filter(|_| ended),
+        up,
+        status: Some(status.as_str()),
+        // Of one that runs: what an agent that did not watch has missed.
+        ended_at: observed.finished_at.clone().filter(|_| ended || up),
         started_at: observed.started_at.clone(),
         exit_code: ended.then_some(observed.exit_code),
         oom_killed: ended && observed.oom_killed,

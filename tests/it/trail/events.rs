@@ -75,6 +75,7 @@ pub fn interrupted(operation: &str, state: RuntimeState, image: Option<&str>) ->
         kind: "deploy".to_owned(),
         last_step: Some("stop".to_owned()),
         state,
+        up_since: None,
         container_id: None,
         image: image.map(str::to_owned),
     })

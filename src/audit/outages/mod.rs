@@ -4,14 +4,23 @@
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::record::{Line, Text};
+use super::record::{Line, Text, owned};
+
+#[cfg(test)]
+mod tests;
+
+/// Of what lies before the first look of an agent: none ran, or it could not ask the engine.
+const UNWATCHED: &str = "while no agent watched";
+/// The same, where nothing tells when: the time that is shown is that of the first look.
+const FOUND_SO: &str = "while no agent watched, then or before";
 
 /// A time without a running runtime that is over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Outage {
-    pub(crate) since: String,
+    /// None if nothing tells.
+    pub(crate) since: Option<String>,
     pub(crate) until: String,
-    /// None if a clock was set between, or a time cannot be read.
+    /// None if its begin is not known, a clock was set between, or a time cannot be read.
     pub(crate) ms: Option<u64>,
     pub(crate) cause: String,
 }
@@ -22,8 +31,16 @@ enum Runtime {
     /// Nothing has told yet.
     #[default]
     Unknown,
-    Up,
+    Up(Up),
     Down(Down),
+}
+
+/// A runtime that runs.
+#[derive(Debug, Clone)]
+struct Up {
+    /// When its process was started, or seen to run, RFC 3339: what ended before is known.
+    since: String,
+    container: Option<String>,
 }
 
 /// A time without a running runtime that is not over.
@@ -57,7 +74,7 @@ impl Outages {
     pub(crate) fn now(&self) -> Option<&Down> {
         match &self.0 {
             Runtime::Down(down) => Some(down),
-            Runtime::Unknown | Runtime::Up => None,
+            Runtime::Unknown | Runtime::Up(_) => None,
         }
     }
 
@@ -71,7 +88,10 @@ impl Outages {
             }
             "operation_ended" => self.operation(line),
             "operation_interrupted" => match text(line.state.as_ref()) {
-                "new_running" | "old_running" => self.end(&line.at),
+                "new_running" | "old_running" => {
+                    let up_since = line.up_since.as_ref();
+                    self.seen_up(up_since.map_or(&line.at, Text::as_str), line)
+                }
                 "nothing" | "old_stopped" | "new_created" | "new_exited" => {
                     let cause = || format!("{} that was interrupted", text(line.kind.as_ref()));
                     self.begin(&line.at, cause, line.operation.as_ref())
@@ -101,7 +121,7 @@ impl Outages {
                 .now()
                 .is_some_and(|down| down.operation.as_deref() == own)
             {
-                self.0 = Runtime::Up;
+                self.0 = Runtime::Unknown;
             }
             self.begin(since.as_str(), || cause.clone(), line.operation.as_ref());
         } else if let Runtime::Down(down) = &mut self.0
@@ -110,12 +130,12 @@ impl Outages {
             down.cause.clone_from(&cause);
         }
         if let Some(up) = line.up_since.as_ref() {
-            return self.end(up.as_str());
+            return self.end(up.as_str(), line);
         }
         match text(line.state.as_ref()) {
             // Of a record of 0.1.0, which tells only how long it took.
-            "new_running" if succeeded => self.end_after(&line.at, line.downtime_ms),
-            "new_running" | "old_running" => self.end(&line.at),
+            "new_running" if succeeded => self.end_after(line),
+            "new_running" | "old_running" => self.seen_up(&line.at, line),
             _ => Effect {
                 down: self.now().is_some(),
                 changes: line.down_since.is_some(),
@@ -127,13 +147,45 @@ impl Outages {
     fn observed(&mut self, line: &Line<'_>) -> Effect {
         let at = |text: Option<&Text<'_>>| text.map_or(line.at.as_ref(), Text::as_str).to_owned();
         if line.up {
-            return self.end(&at(line.started_at.as_ref()));
+            let until = at(line.started_at.as_ref());
+            let over = self.unseen(line, &until);
+            let effect = self.end(&until, line);
+            return match over {
+                Some(over) => Effect::of(over),
+                None => effect,
+            };
         }
         let observed = text(line.observed.as_ref());
-        if observed == "absent" && !matches!(self.0, Runtime::Up) {
+        if observed == "absent" && !matches!(self.0, Runtime::Up(_)) {
             return Effect::default();
         }
         self.begin(&at(line.ended_at.as_ref()), || in_words(line), None)
+    }
+
+    /// The outage of a runtime that ended and runs again, where one record tells both.
+    fn unseen(&self, line: &Line<'_>, until: &str) -> Option<Outage> {
+        let Runtime::Up(up) = &self.0 else {
+            return None;
+        };
+        let present = text(line.observed.as_ref()) == "present";
+        let container = line.container_id.as_ref().map(Text::as_str);
+        if present && up.container.is_some() && up.container.as_deref() != container {
+            return Some(Outage {
+                since: None,
+                until: until.to_owned(),
+                ms: None,
+                cause: format!("replaced {UNWATCHED}, from when on is not known"),
+            });
+        }
+        let since = line.ended_at.as_ref().map(Text::as_str)?;
+        // One that lies before is the end of an earlier run.
+        between(&up.since, since)?;
+        present.then(|| Outage {
+            since: Some(since.to_owned()),
+            until: until.to_owned(),
+            ms: between(since, until),
+            cause: format!("ended and started again {UNWATCHED}"),
+        })
     }
 
     fn begin(
@@ -157,36 +209,62 @@ impl Outages {
         }
     }
 
-    fn end(&mut self, until: &str) -> Effect {
-        let Runtime::Down(down) = std::mem::replace(&mut self.0, Runtime::Up) else {
-            return Effect::default();
-        };
-        let ms = between(&down.since, until);
-        Effect {
-            down: false,
-            changes: true,
-            over: Some(Outage {
-                since: down.since,
-                until: until.to_owned(),
-                ms,
-                cause: down.cause,
-            }),
+    /// It runs, whatever was known before.
+    fn seen_up(&mut self, at: &str, line: &Line<'_>) -> Effect {
+        match self.0 {
+            // Since when is known better.
+            Runtime::Up(_) => Effect::default(),
+            Runtime::Unknown | Runtime::Down(_) => self.end(at, line),
         }
     }
 
+    fn end(&mut self, until: &str, line: &Line<'_>) -> Effect {
+        let up = Up {
+            since: until.to_owned(),
+            container: owned(line.container_id.as_ref()),
+        };
+        let Runtime::Down(down) = std::mem::replace(&mut self.0, Runtime::Up(up)) else {
+            return Effect::default();
+        };
+        Effect::of(Outage {
+            ms: between(&down.since, until),
+            since: Some(down.since),
+            until: until.to_owned(),
+            cause: down.cause,
+        })
+    }
+
     /// The same where the operation itself tells how long it took.
-    fn end_after(&mut self, until: &str, downtime_ms: Option<u64>) -> Effect {
-        let mut effect = self.end(until);
-        if let (Some(outage), Some(ms)) = (&mut effect.over, downtime_ms) {
+    fn end_after(&mut self, line: &Line<'_>) -> Effect {
+        let mut effect = self.end(&line.at, line);
+        if let (Some(outage), Some(ms)) = (&mut effect.over, line.downtime_ms) {
             outage.ms = outage.ms.map(|whole| whole.max(ms)).or(Some(ms));
         }
         effect
     }
 }
 
+impl Effect {
+    fn of(over: Outage) -> Self {
+        Self {
+            over: Some(over),
+            down: false,
+            changes: true,
+        }
+    }
+}
+
 /// What was observed, and by whom.
 pub(crate) fn in_words(line: &Line<'_>) -> String {
-    let observed = text(line.observed.as_ref()).replace('_', " ");
+    let (observed, whence) = match (text(line.observed.as_ref()), text(line.status.as_ref())) {
+        ("absent", _) => ("gone", FOUND_SO),
+        ("present", "paused") if !line.up => ("paused", FOUND_SO),
+        ("present", "created") if !line.up => ("created and not started", FOUND_SO),
+        ("present", _) if !line.up => ("ended", UNWATCHED),
+        (observed, _) => (observed, ""),
+    };
+    let observed = format!("{} {whence}", observed.replace('_', " "));
+    let observed = observed.trim_end().to_owned();
     let by = text(line.by.as_ref()).replace('_', " ");
     let mut words = match by.as_str() {
         "unknown" | "" => observed,
