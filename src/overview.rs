@@ -229,6 +229,8 @@ fn runtime(name: &str, seen: Option<&Seen>) -> RuntimeOverview {
     let seen = seen.filter(|seen| seen.fresh);
     let observed = seen.and_then(|seen| seen.observed.as_ref());
     let up = observed.is_some_and(crate::engine::Observed::is_kept_up);
+    // Of one that is paused the engine shows the end of an earlier run.
+    let ended = observed.filter(|observed| !up && observed.status.has_ended());
     RuntimeOverview {
         container_name: name.to_owned(),
         running: seen.map(|_| up),
@@ -237,13 +239,11 @@ fn runtime(name: &str, seen: Option<&Seen>) -> RuntimeOverview {
         revision: observed.and_then(|observed| observed.revision.clone()),
         started_at: observed.and_then(|observed| observed.started_at.clone()),
         restarts: observed.map(|observed| observed.restart_count),
-        down_since: observed
-            .filter(|_| !up)
-            .and_then(|observed| observed.finished_at.clone()),
+        down_since: ended.and_then(|ended| ended.finished_at.clone()),
         down_by: None,
-        exit_code: observed
-            .filter(|observed| !up && observed.finished_at.is_some())
-            .map(|observed| observed.exit_code),
+        exit_code: ended
+            .filter(|ended| ended.finished_at.is_some())
+            .map(|ended| ended.exit_code),
     }
 }
 

@@ -79,8 +79,11 @@ pub struct RuntimeObserved {
     /// The operation that made it, as its label says; none of a container that somebody else made.
     #[serde(serialize_with = "short::opt", skip_serializing_if = "Option::is_none")]
     pub container_operation: Option<String>,
-    /// Whether its process runs now.
+    /// Whether its process ran after it, under the runtime's name.
     pub up: bool,
+    /// When it was done, by the engine's clock; none of what was there, of a loop, and of what no event told.
+    #[serde(serialize_with = "short::opt", skip_serializing_if = "Option::is_none")]
+    pub acted_at: Option<String>,
     /// Of one that was there when the agent saw the engine first: its state, in the engine's word.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<&'static str>,
@@ -88,7 +91,7 @@ pub struct RuntimeObserved {
     /// process before this one ended.
     #[serde(serialize_with = "short::opt", skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<String>,
-    /// When its process was started last, by the engine's clock.
+    /// When its process was started, of an act that did; of one that was there: when it was started last. By the engine's clock.
     #[serde(serialize_with = "short::opt", skip_serializing_if = "Option::is_none")]
     pub started_at: Option<String>,
     /// Of its last end.
@@ -123,6 +126,7 @@ impl RuntimeObserved {
             image_id: None,
             container_operation: None,
             up: false,
+            acted_at: None,
             status: None,
             ended_at: None,
             started_at: None,

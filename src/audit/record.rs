@@ -201,6 +201,8 @@ pub(crate) struct Line<'a> {
     #[serde(borrow, default)]
     pub(crate) status: Option<Text<'a>>,
     #[serde(borrow, default)]
+    pub(crate) acted_at: Option<Text<'a>>,
+    #[serde(borrow, default)]
     pub(crate) container_id: Option<Text<'a>>,
     #[serde(borrow, default)]
     pub(crate) ended_at: Option<Text<'a>>,

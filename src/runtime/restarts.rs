@@ -87,6 +87,8 @@ impl RestartLoop {
         }
         change.what = Observation::BroughtBack;
         change.by = Cause::RestartPolicy;
+        // It has a begin and an end.
+        change.acted = None;
         let down = u64::try_from(self.down_nanos / 1_000_000).ok();
         (change, self.up, down.filter(|_| self.down_nanos > 0))
     }

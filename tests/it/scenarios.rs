@@ -37,6 +37,7 @@ macro_rules! with_both_runtimes {
     };
 }
 
+mod acts;
 mod another_version;
 mod by_digest;
 mod container_bounds;

@@ -144,22 +144,29 @@ impl Outages {
         }
     }
 
-    fn observed(&mut self, line: &Line<'_>) -> Effect {
-        let at = |text: Option<&Text<'_>>| text.map_or(line.at.as_ref(), Text::as_str).to_owned();
+    fn observed<'l>(&mut self, line: &'l Line<'l>) -> Effect {
+        // Of an act that leaves the process as it is, earlier agents wrote the process's times.
+        let of_process = |time: Option<&'l Text<'l>>| time.filter(|_| is_of_process(line));
+        let acted = line.acted_at.as_ref().map_or(&*line.at, Text::as_str);
+        let time = |time| of_process(time).map_or(acted, Text::as_str);
         if line.up {
-            let until = at(line.started_at.as_ref());
-            let over = self.unseen(line, &until);
-            let effect = self.end(&until, line);
-            return match over {
-                Some(over) => Effect::of(over),
-                None => effect,
-            };
+            let until = time(line.started_at.as_ref());
+            let over = self.unseen(line, until);
+            let effect = self.end(until, line);
+            return over.map_or(effect, Effect::of);
         }
         let observed = text(line.observed.as_ref());
         if observed == "absent" && !matches!(self.0, Runtime::Up(_)) {
             return Effect::default();
         }
-        self.begin(&at(line.ended_at.as_ref()), || in_words(line), None)
+        let mut since = time(line.ended_at.as_ref());
+        if let Runtime::Up(up) = &self.0
+            && between(&up.since, since).is_none()
+        {
+            // The end of an earlier run.
+            since = acted;
+        }
+        self.begin(since, || in_words(line), None)
     }
 
     /// The outage of a runtime that ended and runs again, where one record tells both.
@@ -167,7 +174,8 @@ impl Outages {
         let Runtime::Up(up) = &self.0 else {
             return None;
         };
-        let present = text(line.observed.as_ref()) == "present";
+        let observed = text(line.observed.as_ref());
+        let present = observed == "present";
         let container = line.container_id.as_ref().map(Text::as_str);
         if present && up.container.is_some() && up.container.as_deref() != container {
             return Some(Outage {
@@ -180,11 +188,17 @@ impl Outages {
         let since = line.ended_at.as_ref().map(Text::as_str)?;
         // One that lies before is the end of an earlier run.
         between(&up.since, since)?;
-        present.then(|| Outage {
+        let cause = match observed {
+            "present" => format!("ended and started again {UNWATCHED}"),
+            "restarted" => in_words(line),
+            // A loop tells itself how long it was down.
+            _ => return None,
+        };
+        Some(Outage {
             since: Some(since.to_owned()),
             until: until.to_owned(),
             ms: between(since, until),
-            cause: format!("ended and started again {UNWATCHED}"),
+            cause,
         })
     }
 
@@ -280,6 +294,14 @@ pub(crate) fn in_words(line: &Line<'_>) -> String {
         words += ", for want of memory";
     }
     words
+}
+
+/// Whether the record tells of an end or a start of the process, or of what is there.
+fn is_of_process(line: &Line<'_>) -> bool {
+    !matches!(
+        text(line.observed.as_ref()),
+        "created" | "paused" | "renamed" | "signalled" | "unpaused" | "updated"
+    )
 }
 
 fn text<'l>(text: Option<&'l Text<'_>>) -> &'l str {

@@ -174,3 +174,46 @@ fn an_interrupted_deploy_that_had_started_ends_the_outage_with_that_start() {
     told.observes("11:30:01", "present", &present);
     assert_eq!(told.over().and_then(|(.., ms, _)| ms), Some(2000));
 }
+
+/// Whatever the process's own times are: it goes on.
+#[test]
+fn a_pause_and_a_rename_are_outages_by_the_times_of_their_acts() {
+    for (begins, ends) in [("paused", "unpaused"), ("renamed", "renamed")] {
+        // As this agent writes it, and as earlier ones did, with times of the run before.
+        let stale = json!({"up": false, "ended_at": at("09:00:00"), "started_at": at("09:00:10")});
+        let (since, until) = (at("11:00:00"), at("11:00:05"));
+        for acted in [true, false] {
+            let mut told = Told::deployed();
+            let mut down = stale.clone();
+            let mut up = json!({"up": true, "started_at": at("09:00:10")});
+            if acted {
+                (down["acted_at"], up["acted_at"]) = (json!(since), json!(until));
+            }
+            told.observes("11:00:02", begins, &down);
+            told.observes("11:00:07", ends, &up);
+            let (.., ms, cause) = told.over().expect("an outage");
+            assert_eq!((ms, cause), (Some(5000), begins));
+        }
+    }
+}
+
+#[test]
+fn a_restart_is_an_outage_from_its_end_to_its_start() {
+    let mut told = Told::deployed();
+    let (ended, started) = (at("11:00:00"), at("11:00:01.5"));
+    let restarted = json!({
+        "up": true, "by": "somebody", "ended_at": ended, "started_at": started, "exit_code": 0,
+    });
+    told.observes("11:00:10", "restarted", &restarted);
+    let cause = "restarted by somebody, exit code 0";
+    let outage = Some((Some(&ended[..]), &started[..], Some(1500), cause));
+    assert_eq!(told.over(), outage);
+}
+
+#[test]
+fn an_end_that_is_older_than_the_start_before_it_is_not_believed() {
+    let mut told = Told::deployed();
+    let removed = json!({"up": false, "ended_at": at("09:00:00")});
+    told.observes("11:00:02", "removed", &removed);
+    assert_eq!(told.down(), Some((&at("11:00:02")[..], "removed")));
+}

@@ -227,6 +227,7 @@ impl Observer {
             events: &self.events,
             seen: Some(observed),
             whereabouts: whereabouts.clone(),
+            cut: false,
         });
         found.iter().any(|change| change.by == Cause::Unknown)
     }
@@ -263,27 +264,27 @@ impl Observer {
             events: &self.events,
             seen,
             whereabouts,
+            cut: seen.is_none() || self.grace.is_some_and(|grace| grace <= now),
         };
-        let (mut found, mut held) = changes(&evidence);
-        if held > 0 && (seen.is_none() || self.grace.is_some_and(|grace| grace <= now)) {
-            let signals = self.events[self.events.len() - held..].iter();
-            found.extend(signals.filter_map(signalled));
-            held = 0;
-        }
+        let (found, held) = changes(&evidence);
         let known = known.clone();
-        self.events.drain(..self.events.len() - held);
         (self.flow, self.waited) = (None, false);
-        self.grace = match held {
-            0 => None,
-            _ => Some(self.grace.unwrap_or(now + GRACE)),
+        self.grace = match held.is_empty() {
+            true => None,
+            false => Some(self.grace.unwrap_or(now + GRACE)),
         };
+        self.events = held;
         let mut records = Vec::new();
-        let last = found.len();
+        // Of the process an inspect shows the last end and start alone.
+        let newest = found.iter().rposition(|change| {
+            !matches!(change.what, Observation::Signalled | Observation::Updated)
+        });
         for (n, change) in found.into_iter().enumerate() {
             let its_own = |one: &&Observed| one.id.as_str() == change.container;
             let now_seen = seen.flatten().filter(its_own);
             let of = now_seen.or_else(|| known.as_deref().filter(its_own));
-            let record = |change| shown(change, of, now_seen.is_some(), n + 1 == last);
+            let process = now_seen.filter(|_| newest == Some(n));
+            let record = |change| shown(change, of, process);
             records.extend(self.record(change, record, now));
         }
         records
@@ -317,7 +318,7 @@ impl Observer {
         let of = self
             .container()
             .filter(|known| known.id.as_str() == change.container);
-        let mut record = shown(change, of, true, false);
+        let mut record = shown(change, of, None);
         record.up = up;
         record.down_ms = down_ms;
         Some(record)
@@ -335,14 +336,6 @@ fn differ(one: Option<&Observed>, other: Option<&Observed>) -> bool {
         )
     };
     one.map(parts) != other.map(parts)
-}
-
-/// A signal that nothing came of.
-fn signalled(event: &ContainerEvent) -> Option<Change> {
-    let EventAction::Signalled { signal } = &event.action else {
-        return None;
-    };
-    Some(Change::signalled(&event.container, signal.clone()))
 }
 
 /// What is there when the engine is seen first.
@@ -365,35 +358,32 @@ fn first(observed: Option<&Observed>) -> RuntimeObserved {
     }
 }
 
-/// The record of a change of the container `of`; whether that is what is `seen` now, and whether nothing came after it.
-fn shown(change: Change, of: Option<&Observed>, seen: bool, newest: bool) -> RuntimeObserved {
-    let up = match change.what {
-        Observation::Started
-        | Observation::Restarted
-        | Observation::Replaced
-        | Observation::BroughtBack
-        | Observation::Unpaused => true,
-        // Of a container that has lost the name nothing is seen: what runs under another name is not the runtime.
-        Observation::Signalled | Observation::Updated | Observation::Renamed => {
-            seen && of.is_some_and(|of| of.status == ContainerStatus::Running)
-        }
-        _ => false,
+/// The record of a change of the container `of`. `process` shows when its process ended and was started last, if nothing
+/// came after this.
+fn shown(change: Change, of: Option<&Observed>, process: Option<&Observed>) -> RuntimeObserved {
+    let (ends, starts) = match change.what {
+        Observation::Ended | Observation::Stopped | Observation::Killed => (true, false),
+        Observation::Started | Observation::Replaced | Observation::BroughtBack => (false, true),
+        Observation::Restarted => (true, true),
+        // The process goes on, or is not seen any more.
+        _ => (false, false),
     };
-    let of_engine = of.filter(|_| newest);
-    let ended_at = change.ended.and_then(rfc3339);
-    let started_at = change.started.and_then(rfc3339);
+    let told = |nanos: Option<i64>| nanos.and_then(rfc3339);
+    let last_end = || process.filter(|_| ends)?.finished_at.clone();
+    let last_start = || process.filter(|_| starts)?.started_at.clone();
     RuntimeObserved {
         observed: change.what,
         by: change.by,
-        container_id: Some(change.container.clone()),
-        up,
-        ended_at: ended_at.or_else(|| of_engine.filter(|_| !up)?.finished_at.clone()),
-        started_at: started_at.or_else(|| of_engine.filter(|_| up)?.started_at.clone()),
+        up: change.up,
+        acted_at: told(change.acted),
+        ended_at: told(change.ended).or_else(last_end),
+        started_at: told(change.started).or_else(last_start),
         exit_code: change.exit_code,
         oom_killed: change.oom_killed,
         signal: change.signal,
         count: (change.what == Observation::BroughtBack).then_some(change.count),
         other_name: change.other_name,
+        container_id: Some(change.container),
         ..of_container(of)
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::container::{Behaviour, Container};
@@ -137,10 +137,29 @@ impl Host {
         self.change(|world| {
             let id = world.find(key)?.id.clone();
             if let Some(c) = world.get(&id) {
-                c.name = name.to_owned();
-                self.events.tell(c, "rename", &[]);
+                let old = std::mem::replace(&mut c.name, name.to_owned());
+                // With the slash that the engine keeps its names with.
+                let old = ("oldName", format!("/{old}"));
+                self.events.tell(c, "rename", &[old]);
             }
             Ok(Answer::empty(204))
+        })
+    }
+
+    /// `POST /containers/{id}/update`: the restart policy.
+    pub fn update(self: &Arc<Self>, key: &str, request: &Request) -> Acted {
+        let asked: Value = serde_json::from_slice(&request.body)
+            .map_err(|error| Answer::error(400, error.to_string()))?;
+        self.change(|world| {
+            let id = world.find(key)?.id.clone();
+            if let Some(c) = world.get(&id) {
+                let policy = &asked["RestartPolicy"];
+                if !policy.is_null() {
+                    c.host_config["RestartPolicy"] = policy.clone();
+                }
+                self.events.tell(c, "update", &[]);
+            }
+            Ok(Answer::json(200, &json!({ "Warnings": null })))
         })
     }
 

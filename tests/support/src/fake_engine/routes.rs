@@ -52,6 +52,7 @@ impl Host {
             Verb::ContainerRename => {
                 self.rename(subject, request.param("name").unwrap_or_default())
             }
+            Verb::ContainerUpdate => self.update(subject, request),
             Verb::ContainerRemove => {
                 let (volumes, force) = (request.flag("v"), request.flag("force"));
                 self.remove(subject, volumes, force).await

@@ -41,6 +41,8 @@ pub enum Verb {
     ContainerWait,
     /// `POST /containers/{id}/rename`
     ContainerRename,
+    /// `POST /containers/{id}/update`
+    ContainerUpdate,
     /// `DELETE /containers/{id}`
     ContainerRemove,
     /// `GET /networks/{name}`
@@ -53,7 +55,7 @@ pub enum Verb {
 
 impl Verb {
     /// Every call that the fake engine knows.
-    pub const ALL: [Verb; 21] = [
+    pub const ALL: [Verb; 22] = [
         Verb::Ping,
         Verb::Version,
         Verb::Info,
@@ -72,6 +74,7 @@ impl Verb {
         Verb::ContainerRestart,
         Verb::ContainerWait,
         Verb::ContainerRename,
+        Verb::ContainerUpdate,
         Verb::ContainerRemove,
         Verb::NetworkInspect,
         Verb::Events,
@@ -98,6 +101,7 @@ impl Verb {
             Verb::ContainerRestart => "container_restart",
             Verb::ContainerWait => "container_wait",
             Verb::ContainerRename => "container_rename",
+            Verb::ContainerUpdate => "container_update",
             Verb::ContainerRemove => "container_remove",
             Verb::NetworkInspect => "network_inspect",
             Verb::Events => "events",
@@ -118,6 +122,7 @@ impl Verb {
             | Verb::ContainerUnpause
             | Verb::ContainerRestart
             | Verb::ContainerRename
+            | Verb::ContainerUpdate
             | Verb::ContainerRemove
             | Verb::Other => true,
             Verb::Ping
@@ -189,6 +194,7 @@ fn of_container(method: &str, rest: &str) -> (Verb, String) {
         ("POST", "restart") => Verb::ContainerRestart,
         ("POST", "wait") => Verb::ContainerWait,
         ("POST", "rename") => Verb::ContainerRename,
+        ("POST", "update") => Verb::ContainerUpdate,
         _ => Verb::Other,
     };
     (verb, subject.to_owned())

@@ -1,0 +1,139 @@
+//! Acts of somebody else that leave the process as it is, and acts close together: each has its own time, and an outage
+//! lasts from the act that began it to the one that ended it, as the status says meanwhile.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::harness::{Agent, World, until};
+
+on_both_engines!(
+    a_pause_is_an_outage_of_its_own_after_a_restart_too,
+    a_runtime_without_its_name_does_not_run_and_has_an_outage,
+    acts_close_together_before_a_deploy_keep_their_times,
+);
+
+const SOON: Duration = Duration::from_secs(30);
+/// Longer than the end of an act is waited for.
+const WHOLE: Duration = Duration::from_secs(4);
+/// Shorter than that.
+const CLOSE: Duration = Duration::from_secs(1);
+
+fn deployed(world: &mut World) -> (Agent, String) {
+    world.set("STOP_GRACE_SECONDS", "0");
+    world.set("START_CONFIRMATION_SECONDS", "0");
+    world.set("RUNTIME_RESTART_POLICY", "no");
+    world.push("1.0.0", &["run"]);
+    world.push("2.0.0", &["run"]);
+    let agent = world.agent();
+    assert_eq!(agent.deploy(&world.image("1.0.0")).status, 200);
+    (agent, world.id())
+}
+
+fn rows(world: &World) -> Vec<Value> {
+    let said = world.history(&["--json"]);
+    said.lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect()
+}
+
+/// The newest observation, once there are so many.
+fn observed(world: &World, count: usize) -> Value {
+    let records = || world.events("runtime_observed");
+    until("it is recorded", SOON, || records().len() >= count);
+    records().pop().expect("a record")
+}
+
+fn running(agent: &Agent, running: bool) {
+    agent.status_until(SOON, |answer| answer.json()["running"] == running);
+}
+
+fn ms(row: &Value) -> u64 {
+    let ms = row["downtime_ms"].as_u64();
+    ms.unwrap_or_else(|| panic!("a time: {row}"))
+}
+
+fn a_pause_is_an_outage_of_its_own_after_a_restart_too(mut world: World) {
+    let (agent, id) = deployed(&mut world);
+    world.act(&id, "restart?t=10");
+    let restarted = observed(&world, 2);
+    assert_eq!(restarted["up"], true, "{restarted}");
+    let row = rows(&world).pop().expect("a row");
+    assert_eq!(row["outage"]["since"], restarted["ended_at"], "{row}");
+    assert_eq!(row["outage"]["until"], restarted["started_at"], "{row}");
+    world.act(&id, "pause");
+    running(&agent, false);
+    let paused = observed(&world, 3);
+    let down = rows(&world).pop().expect("a row");
+    assert_eq!(down["since"], paused["acted_at"], "{down}");
+    let (_, said) = world.operator("status", &[]);
+    let since = paused["acted_at"].as_str().expect("a time");
+    let shown = format!("is not running; down since {since}: paused by somebody");
+    assert!(said.contains(&shown), "{said}");
+    std::thread::sleep(WHOLE);
+    world.act(&id, "unpause");
+    running(&agent, true);
+    let unpaused = observed(&world, 4);
+    let row = rows(&world).pop().expect("a row");
+    assert_eq!(row["outage"]["since"], paused["acted_at"], "{row}");
+    assert_eq!(row["outage"]["until"], unpaused["acted_at"], "{row}");
+    assert!((4000..20_000).contains(&ms(&row)), "{row}");
+}
+
+fn a_runtime_without_its_name_does_not_run_and_has_an_outage(mut world: World) {
+    let (agent, id) = deployed(&mut world);
+    let aside = format!("rename?name={}-aside", world.name);
+    let back = format!("rename?name={}", world.name);
+    world.act(&id, &aside);
+    running(&agent, false);
+    let away = observed(&world, 2);
+    std::thread::sleep(WHOLE);
+    world.act(&id, &back);
+    running(&agent, true);
+    let came = observed(&world, 3);
+    assert_eq!((&away["up"], &came["up"]), (&false.into(), &true.into()));
+    let row = rows(&world).pop().expect("a row");
+    assert_eq!(row["outage"]["since"], away["acted_at"], "{row}");
+    assert_eq!(row["outage"]["until"], came["acted_at"], "{row}");
+    assert!((4000..20_000).contains(&ms(&row)), "{row}");
+}
+
+fn acts_close_together_before_a_deploy_keep_their_times(mut world: World) {
+    let (agent, id) = deployed(&mut world);
+    let aside = format!("rename?name={}-aside", world.name);
+    let back = format!("rename?name={}", world.name);
+    for act in [&aside, &back] {
+        world.act(&id, act);
+        std::thread::sleep(CLOSE);
+    }
+    world.remove(&id);
+    std::thread::sleep(Duration::from_millis(1500));
+    assert_eq!(agent.deploy(&world.image("2.0.0")).status, 200);
+    until("it is recorded", SOON, || {
+        world.events("runtime_observed").len() >= 4
+    });
+    let records = world.events("runtime_observed");
+    let words = |record: &Value| {
+        let text = |field: &str| record[field].as_str().expect("a word").to_owned();
+        assert!(record["acted_at"].is_string(), "{record}");
+        format!("{} {} {}", text("observed"), text("by"), record["up"])
+    };
+    let said: Vec<String> = records[1..].iter().map(words).collect();
+    assert_eq!(
+        said,
+        [
+            "renamed somebody false",
+            "renamed somebody true",
+            "removed somebody false"
+        ]
+    );
+    let rows = rows(&world);
+    let deploy = rows.last().expect("a row");
+    assert_eq!(
+        deploy["outage"]["since"], records[3]["ended_at"],
+        "{deploy}"
+    );
+    assert!(ms(deploy) >= 1500, "{deploy}");
+    let renamed = &rows[rows.len() - 3];
+    assert!((1000..5000).contains(&ms(renamed)), "{renamed}");
+}
