@@ -37,7 +37,7 @@ pub(super) async fn deploy(
     run.facts.signature = verified.signature;
 
     // Nothing before this line changes the running container.
-    run.touch(verified.holder.container());
+    run.touch(verified.holder.container()).await;
     let mut events = deps.watcher.subscribe();
     let vacancy = match verified.holder {
         Holder::Nobody(vacancy) => vacancy,

@@ -83,10 +83,10 @@ impl<'a> Run<'a> {
     }
 
     /// From here on the old container, if there is one, is not what it was.
-    pub(super) fn touch(&mut self, old: Option<&ContainerId>) {
+    pub(super) async fn touch(&mut self, old: Option<&ContainerId>) {
         self.facts.met.old = old.cloned();
         self.touched = true;
-        self.deps.watcher.touch();
+        self.deps.watcher.touch().await;
     }
 
     pub(super) fn has_touched(&self) -> bool {

@@ -27,7 +27,7 @@ pub(super) async fn stop(run: &mut Run<'_>) -> Result<Completed, Failure> {
         .step(Step::Preflight, async { Ok(deps.engine.holder().await?) })
         .await?;
     if let Holder::Container(old) = holder {
-        run.touch(Some(&old.id));
+        run.touch(Some(&old.id)).await;
         warn_of_foreign(run, &old);
         let end = run
             .step(Step::Stop, stop_old(run, &old, Duration::ZERO))

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, stream};
 use tokio::sync::{broadcast, mpsc, oneshot};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::changes::Whereabouts;
 use super::observer::Observer;
@@ -25,6 +25,12 @@ const INSPECTS_PER_MAX_AGE: u32 = 3;
 const RECONNECT: Duration = Duration::from_secs(1);
 /// A subscription counts from some moment after the request; what happened until then an inspect shows.
 const SETTLE: Duration = Duration::from_millis(250);
+/// How long an operation waits, before it acts, for what was observed until then.
+const TOUCH: Duration = Duration::from_secs(1);
+/// The part of it that the engine has to show what is there now.
+const LAST_LOOK: Duration = Duration::from_millis(500);
+/// So late an event may come behind an inspect that shows what it tells.
+const LATE: Duration = Duration::from_millis(100);
 /// Events kept for an operation that is busy elsewhere; a restart loop makes a few a second.
 const EVENT_BUFFER: usize = 64;
 
@@ -45,10 +51,11 @@ enum Request {
         /// The container is not what it was: if the inspect fails, the view is not served until one succeeds.
         changed: bool,
     },
-    /// An operation acts from now on: what was observed before is to be recorded.
-    Touched,
-    /// The agent ends: what was observed is to be recorded.
-    Flush { done: oneshot::Sender<()> },
+    /// What was observed so far is to be recorded, because the agent ends, or an operation acts from now on.
+    Flush {
+        done: oneshot::Sender<()>,
+        acts: bool,
+    },
 }
 
 /// The task beside the actor.
@@ -73,17 +80,22 @@ impl WatcherHandle {
             .await;
     }
 
-    /// An operation acts on the container from now on: until the refresh behind it nothing is an observation.
-    pub fn touch(&self) {
+    /// An operation acts on the container from now on: until the refresh behind it nothing is an observation. What
+    /// became of the container before is recorded when this returns, unless engine or watcher are slow: then later, as
+    /// far as events told.
+    pub async fn touch(&self) {
+        timeout(TOUCH, self.flush_before(true)).await.ok();
         self.own.store(true, Ordering::Release);
-        // A watcher that has much to do records what was under way later, or finds what came of it.
-        self.requests.try_send(Request::Touched).ok();
     }
 
-    /// Records what was observed and waits for more of it, because the agent ends.
+    /// Records what became of the container so far, because the agent ends.
     pub async fn flush(&self) {
+        self.flush_before(false).await;
+    }
+
+    async fn flush_before(&self, acts: bool) {
         let (done, flushed) = oneshot::channel();
-        self.ask(Request::Flush { done }, flushed).await;
+        self.ask(Request::Flush { done, acts }, flushed).await;
     }
 
     async fn ask(&self, request: Request, done: oneshot::Receiver<()>) {
@@ -150,8 +162,9 @@ impl Watcher {
     /// Follows one subscription to its end; false when nobody is left to do it for.
     async fn follow(
         &mut self,
-        mut stream: impl Stream<Item = Result<ContainerEvent, EngineError>> + Unpin,
+        stream: impl Stream<Item = Result<ContainerEvent, EngineError>> + Unpin,
     ) -> bool {
+        let mut stream = stream.fuse();
         let mut next_inspect = Instant::now();
         let mut settled = false;
         loop {
@@ -159,7 +172,7 @@ impl Watcher {
                 biased;
                 asked = self.requests.recv() => match asked {
                     // One that failed is soon followed by another.
-                    Some(asked) => if !self.answer(asked).await { next_inspect = Instant::now() },
+                    Some(asked) => if !self.answer(asked, &mut stream).await { next_inspect = Instant::now() },
                     None => return false,
                 },
                 event = stream.next() => match event {
@@ -183,7 +196,7 @@ impl Watcher {
         loop {
             tokio::select! {
                 asked = self.requests.recv() => match asked {
-                    Some(asked) => drop(self.answer(asked).await),
+                    Some(asked) => drop(self.answer(asked, &mut stream::pending()).await),
                     None => return false,
                 },
                 () = sleep_until(until) => return true,
@@ -210,7 +223,11 @@ impl Watcher {
     }
 
     /// False if an inspect was asked for and failed.
-    async fn answer(&mut self, request: Request) -> bool {
+    async fn answer(
+        &mut self,
+        request: Request,
+        events: &mut (impl Stream<Item = Result<ContainerEvent, EngineError>> + Unpin),
+    ) -> bool {
         match request {
             Request::Refresh { done, changed } => {
                 let succeeded = self.refresh(changed).await;
@@ -218,18 +235,36 @@ impl Watcher {
                 done.send(()).ok();
                 succeeded
             }
-            Request::Touched => {
-                let under_way = self.observer.flush(Instant::now());
-                self.record(under_way);
-                true
-            }
-            Request::Flush { done } => {
-                let under_way = self.observer.flush(Instant::now());
-                self.record(under_way);
+            Request::Flush { done, acts } => {
+                self.flush(events).await;
+                if acts {
+                    self.observer.rest();
+                }
                 done.send(()).ok();
                 true
             }
         }
+    }
+
+    /// Records what was told, and what is seen now.
+    async fn flush(
+        &mut self,
+        events: &mut (impl Stream<Item = Result<ContainerEvent, EngineError>> + Unpin),
+    ) {
+        let look = timeout(LAST_LOOK, self.look()).await.ok().flatten();
+        if let Some((observed, whereabouts)) = &look {
+            let late = Instant::now() + LATE;
+            while self.observer.lacks(observed.as_ref(), whereabouts)
+                && let Ok(Some(Ok(event))) = timeout_at(late, events.next()).await
+            {
+                self.take(event);
+            }
+        }
+        let seen = look
+            .as_ref()
+            .map(|(observed, whereabouts)| (observed.as_ref(), whereabouts.clone()));
+        let under_way = self.observer.flush(seen, Instant::now());
+        self.record(under_way);
     }
 
     async fn refresh(&mut self, changed: bool) -> bool {
@@ -263,9 +298,19 @@ impl Watcher {
 
     /// Puts what was told and what is seen now into records.
     async fn conclude(&mut self) {
-        let Some(observed) = self.ask_engine().await else {
+        let Some((observed, whereabouts)) = self.look().await else {
             return self.observer.postpone(Instant::now());
         };
+        let records = self
+            .observer
+            .conclude(observed.as_ref(), whereabouts, Instant::now());
+        self.record(records);
+        self.publisher.publish(observed);
+    }
+
+    /// An inspect, and where the container is that it does not show any more.
+    async fn look(&mut self) -> Option<(Option<Observed>, Whereabouts)> {
+        let observed = self.ask_engine().await?;
         let whereabouts = match self.observer.missed(observed.as_ref()) {
             None => Whereabouts::Unknown,
             Some(id) => match self.engine.name_of(id).await {
@@ -274,11 +319,7 @@ impl Watcher {
                 Err(_) => Whereabouts::Unknown,
             },
         };
-        let records = self
-            .observer
-            .conclude(observed.as_ref(), whereabouts, Instant::now());
-        self.record(records);
-        self.publisher.publish(observed);
+        Some((observed, whereabouts))
     }
 
     fn record(&self, observed: Vec<RuntimeObserved>) {

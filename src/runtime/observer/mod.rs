@@ -173,12 +173,31 @@ impl Observer {
         self.grace = self.grace.map(|_| now + PAUSE);
     }
 
-    /// Records what is under way, because an operation acts now or the agent ends.
-    pub(super) fn flush(&mut self, now: Instant) -> Vec<RuntimeObserved> {
-        let mut records = self.put(None, Whereabouts::Unknown, now);
+    /// Records what is under way, because an operation acts now or the agent ends. What an inspect shows counts as long
+    /// as no operation acts.
+    pub(super) fn flush(
+        &mut self,
+        seen: Option<(Option<&Observed>, Whereabouts)>,
+        now: Instant,
+    ) -> Vec<RuntimeObserved> {
+        let seen = seen.filter(|_| !self.is_own());
+        let (observed, whereabouts) = seen.unzip();
+        let whereabouts = whereabouts.unwrap_or(Whereabouts::Unknown);
+        // Nothing is waited for any more.
+        self.grace = Some(now);
+        let mut records = self.put(observed, whereabouts, now);
+        if let (Some(observed), Known::Seen(_)) = (observed, &self.known) {
+            self.known = Known::Seen(observed.cloned().map(Box::new));
+            self.had |= observed.is_some();
+        }
         records.extend(self.end_restarts());
         (self.events, self.flow, self.grace) = (Vec::new(), None, None);
         records
+    }
+
+    /// An operation acts from now on.
+    pub(super) fn rest(&self) {
+        self.own.store(true, Ordering::Release);
     }
 
     /// An operation that has acted is over, and left this; nothing if that could not be seen.
@@ -214,12 +233,17 @@ impl Observer {
 
     /// Whether an inspect shows what no event has told, and events may still be on their way.
     fn is_ahead(&self, observed: Option<&Observed>, whereabouts: &Whereabouts) -> bool {
-        let Known::Seen(known) = &self.known else {
-            return false;
-        };
         if self.waited || self.events.is_empty() {
             return false;
         }
+        self.lacks(observed, whereabouts)
+    }
+
+    /// Whether an inspect shows what no event has told.
+    pub(super) fn lacks(&self, observed: Option<&Observed>, whereabouts: &Whereabouts) -> bool {
+        let Known::Seen(known) = &self.known else {
+            return false;
+        };
         let (found, _) = changes(&Evidence {
             ours: &self.ours,
             known: known.as_deref(),

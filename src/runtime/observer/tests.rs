@@ -344,3 +344,54 @@ fn a_restart_tells_both_its_end_and_its_start() {
     assert_eq!(time(&restarted.ended_at), "1970-01-01T00:00:01.000Z");
     assert_eq!(time(&restarted.started_at), "1970-01-01T00:00:02.000Z");
 }
+
+/// As an engine that restarts tells it: the runtime's end, and nothing of its return.
+#[test]
+fn what_an_operation_cuts_off_is_told_as_far_as_it_came() {
+    let cut = |seen: Option<Observed>| {
+        let mut told = Told::of_a_running_one();
+        told.event(signal("15"));
+        told.event(DIED);
+        told.event(EventAction::Stopped);
+        told.pass(5);
+        let seen = seen.as_ref().map(|seen| (Some(seen), Whereabouts::Unknown));
+        told.records = told.observer.flush(seen, told.now);
+        assert!(told.observer.due().is_none());
+        told
+    };
+    let returned = "2026-01-01T10:00:00Z".to_owned();
+    let told = cut(Some(Observed {
+        started_at: Some(returned.clone()),
+        ..Observed::sample(ContainerStatus::Running)
+    }));
+    assert_eq!(told.words(), ["Stopped Somebody", "Started Unknown"]);
+    let started = told.records.last().expect("a record");
+    assert_eq!((&started.started_at, started.up), (&Some(returned), true));
+    let told = cut(Some(Observed::sample(ContainerStatus::Exited)));
+    assert_eq!(told.words(), ["Stopped Somebody"]);
+    // The engine did not answer.
+    assert_eq!(cut(None).words(), ["Stopped Somebody"]);
+}
+
+#[test]
+fn a_signal_without_an_end_is_told_when_an_operation_cuts_it_off() {
+    let mut told = Told::of_a_running_one();
+    told.event(signal("15"));
+    told.pass(3);
+    assert_eq!(told.words(), Vec::<String>::new());
+    let seen = (told.shown.as_ref(), Whereabouts::Unknown);
+    told.records = told.observer.flush(Some(seen), told.now);
+    assert_eq!(acts(&told.records), ["Signalled true 00"]);
+}
+
+/// What an inspect shows once an operation acts may be the operation's own.
+#[test]
+fn an_inspect_beside_an_operation_tells_nothing() {
+    let mut told = Told::of_a_running_one();
+    told.event(EventAction::Paused);
+    told.observer.rest();
+    told.records = told
+        .observer
+        .flush(Some((None, Whereabouts::Gone)), told.now);
+    assert_eq!(told.words(), ["Paused Somebody"]);
+}

@@ -3,14 +3,16 @@
 
 use std::time::Duration;
 
+use dreichor_test_support::fake_engine::{ErrorBody, Fault, Kind as Fails, Verb};
 use serde_json::Value;
 
-use crate::harness::{Agent, World, until};
+use crate::harness::{Agent, Kind, World, until};
 
 on_both_engines!(
     a_pause_is_an_outage_of_its_own_after_a_restart_too,
     a_runtime_without_its_name_does_not_run_and_has_an_outage,
     acts_close_together_before_a_deploy_keep_their_times,
+    what_no_event_told_before_a_deploy_is_recorded_with_the_start_that_was_seen,
 );
 
 const SOON: Duration = Duration::from_secs(30);
@@ -20,9 +22,13 @@ const WHOLE: Duration = Duration::from_secs(4);
 const CLOSE: Duration = Duration::from_secs(1);
 
 fn deployed(world: &mut World) -> (Agent, String) {
+    deployed_by(world, "no")
+}
+
+fn deployed_by(world: &mut World, policy: &str) -> (Agent, String) {
     world.set("STOP_GRACE_SECONDS", "0");
     world.set("START_CONFIRMATION_SECONDS", "0");
-    world.set("RUNTIME_RESTART_POLICY", "no");
+    world.set("RUNTIME_RESTART_POLICY", policy);
     world.push("1.0.0", &["run"]);
     world.push("2.0.0", &["run"]);
     let agent = world.agent();
@@ -136,4 +142,55 @@ fn acts_close_together_before_a_deploy_keep_their_times(mut world: World) {
     assert!(ms(deploy) >= 1500, "{deploy}");
     let renamed = &rows[rows.len() - 3];
     assert!((1000..5000).contains(&ms(renamed)), "{renamed}");
+}
+
+fn what_no_event_told_before_a_deploy_is_recorded_with_the_start_that_was_seen(mut world: World) {
+    let proxy = world.proxied();
+    let plain = ErrorBody::Plain("no events today".to_owned());
+    let deaf = Fault::before(Verb::Events, Fails::Status(500, plain));
+    world.controls(&proxy).inject(deaf);
+    // Looked at every 20 s: the deploy comes before.
+    world.set("STATUS_MAX_AGE_SECONDS", "60");
+    let (agent, id) = deployed(&mut world);
+    world.act(&id, "stop?t=10");
+    std::thread::sleep(CLOSE);
+    world.act(&id, "start");
+    let state = world.shown()["State"].clone();
+    assert_eq!(agent.deploy(&world.image("2.0.0")).status, 200);
+    let rows = rows(&world);
+    let [.., restarted, deploy] = &rows[..] else {
+        panic!("{rows:#?}")
+    };
+    assert_eq!(restarted["observed"], "restarted", "{restarted}");
+    assert_eq!(restarted["outage"]["since"], state["FinishedAt"]);
+    assert_eq!(restarted["outage"]["until"], state["StartedAt"]);
+    assert!(ms(restarted) >= 1000, "{restarted}");
+    let own = world.last_outcome();
+    assert_eq!(deploy["outage"]["since"], own["down_since"], "{deploy}");
+    assert!(ms(deploy) < 1000 + ms(restarted), "{deploy}");
+}
+
+/// An engine that restarts in order tells the runtime's end, and cannot tell its return.
+#[test]
+fn a_real_engine_that_restarts_shortly_before_a_deploy_leaves_an_outage_of_its_own() {
+    let mut world = World::new(Kind::Real);
+    world.own_engine();
+    let (agent, _) = deployed_by(&mut world, "unless-stopped");
+    let before = world.shown()["State"]["StartedAt"].clone();
+    world.bring_engine_back(true);
+    until("the engine brings it back", SOON, || {
+        let state = world.shown()["State"].clone();
+        state["Running"] == true && state["StartedAt"] != before
+    });
+    let state = world.shown()["State"].clone();
+    let answer = agent.deploy(&world.image("2.0.0"));
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let rows = rows(&world);
+    let [.., returned, deploy] = &rows[..] else {
+        panic!("{rows:#?}")
+    };
+    assert_eq!(returned["outage"]["until"], state["StartedAt"], "{rows:#?}");
+    let own = world.last_outcome();
+    assert_eq!(deploy["outage"]["since"], own["down_since"], "{rows:#?}");
+    assert_eq!(deploy["outage"]["until"], own["up_since"], "{rows:#?}");
 }
