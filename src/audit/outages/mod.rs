@@ -9,6 +9,8 @@ use super::record::{Line, Text, owned};
 #[cfg(test)]
 mod tests;
 
+/// So far apart the engine's event of a start and its inspect may put it.
+const SAME_START_MS: u64 = 1000;
 /// Of what lies before the first look of an agent: none ran, or it could not ask the engine.
 const UNWATCHED: &str = "while no agent watched";
 /// The same, where nothing tells when: the time that is shown is that of the first look.
@@ -185,19 +187,24 @@ impl Outages {
                 cause: format!("replaced {UNWATCHED}, from when on is not known"),
             });
         }
-        let since = line.ended_at.as_ref().map(Text::as_str)?;
+        let ended = line.ended_at.as_ref().map(Text::as_str);
         // One that lies before is the end of an earlier run.
-        between(&up.since, since)?;
-        let cause = match observed {
-            "present" => format!("ended and started again {UNWATCHED}"),
-            "restarted" => in_words(line),
+        let since = ended.filter(|ended| between(&up.since, ended).is_some());
+        let again = between(&up.since, until).is_some_and(|ms| ms > SAME_START_MS);
+        let cause = match (observed, since) {
+            ("present", Some(_)) => format!("ended and started again {UNWATCHED}"),
+            // The engine does not know of the end.
+            ("present", None) if again => {
+                format!("ended and started again {UNWATCHED}, from when on is not known")
+            }
+            ("restarted", Some(_)) => in_words(line),
             // A loop tells itself how long it was down.
             _ => return None,
         };
         Some(Outage {
-            since: Some(since.to_owned()),
+            since: since.map(str::to_owned),
             until: until.to_owned(),
-            ms: between(since, until),
+            ms: since.and_then(|since| between(since, until)),
             cause,
         })
     }

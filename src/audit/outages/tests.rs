@@ -84,6 +84,18 @@ fn a_runtime_that_ended_and_runs_again_when_an_agent_comes_had_an_outage() {
 }
 
 #[test]
+fn a_later_start_without_an_end_before_it_is_an_outage_whose_begin_nobody_knows() {
+    let mut told = Told::deployed();
+    let started = at("11:00:00");
+    let present = json!({
+        "up": true, "status": "running", "ended_at": at("09:00:00"), "started_at": started,
+    });
+    told.observes("11:10:00", "present", &present);
+    let cause = "ended and started again while no agent watched, from when on is not known";
+    assert_eq!(told.over(), Some((None, &started[..], None, cause)));
+}
+
+#[test]
 fn an_end_before_the_start_that_is_known_is_none_of_it() {
     let mut told = Told::deployed();
     let present = json!({
