@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::{FutureExt, Stream, StreamExt, stream};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
@@ -67,6 +67,8 @@ pub struct Watcher {
     poll: Duration,
     requests: mpsc::Receiver<Request>,
     events: broadcast::Sender<ContainerEvent>,
+    /// The subscription counts, and what was before it has been seen.
+    listens: bool,
     reachable: Option<bool>,
 }
 
@@ -140,6 +142,7 @@ impl Watcher {
                 poll: max_age / INSPECTS_PER_MAX_AGE,
                 requests,
                 events,
+                listens: false,
                 reachable: None,
             },
             handle,
@@ -167,6 +170,7 @@ impl Watcher {
         let mut stream = stream.fuse();
         let mut next_inspect = Instant::now();
         let mut settled = false;
+        self.listens = false;
         loop {
             tokio::select! {
                 biased;
@@ -181,7 +185,8 @@ impl Watcher {
                 },
                 () = until(self.observer.due()) => self.conclude().await,
                 () = sleep_until(next_inspect) => {
-                    self.inspect().await;
+                    let seen = self.inspect().await;
+                    self.listens |= settled && seen;
                     next_inspect = Instant::now() + if settled { self.poll } else { SETTLE };
                     settled = true;
                 }
@@ -191,6 +196,7 @@ impl Watcher {
 
     /// Waits before the next subscription, answering refreshes meanwhile.
     async fn pause(&mut self) -> bool {
+        self.listens = false;
         self.inspect().await;
         let until = Instant::now() + RECONNECT;
         loop {
@@ -251,6 +257,13 @@ impl Watcher {
         &mut self,
         events: &mut (impl Stream<Item = Result<ContainerEvent, EngineError>> + Unpin),
     ) {
+        while let Some(Some(Ok(event))) = events.next().now_or_never() {
+            self.take(event);
+        }
+        if self.listens && self.observer.due().is_none() {
+            // Nothing is under way, and an inspect would show what events have told.
+            return;
+        }
         let look = timeout(LAST_LOOK, self.look()).await.ok().flatten();
         if let Some((observed, whereabouts)) = &look {
             let late = Instant::now() + LATE;
