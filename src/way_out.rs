@@ -12,6 +12,14 @@ pub fn is_loopback(host: &str) -> bool {
             .is_ok_and(|address| address.is_loopback())
 }
 
+/// `host:port` of a URL, without a user; none of what is no URL.
+#[must_use]
+pub fn authority_of(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    authority.rsplit('@').next()
+}
+
 /// The host of `host:port`, `[::1]:port`, or of either without a port.
 #[must_use]
 pub fn host_of(authority: &str) -> &str {
@@ -35,6 +43,18 @@ pub fn hint(authority: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_authority_of_a_url_has_no_user_and_no_path() {
+        for (url, authority) in [
+            ("https://a.example/b", Some("a.example")),
+            ("tcp://me:secret@[::1]:2376", Some("[::1]:2376")),
+            ("http://127.0.0.1:1?a@b#c", Some("127.0.0.1:1")),
+            ("/run/docker.sock", None),
+        ] {
+            assert_eq!(authority_of(url), authority, "{url}");
+        }
+    }
 
     #[test]
     fn only_another_host_needs_the_way_out() {

@@ -54,7 +54,7 @@ impl KeySource {
     /// `host:port` of an address.
     fn authority(&self) -> Option<&str> {
         match self {
-            Self::Url(url) => url.split_once("://")?.1.split(['/', '?', '#']).next(),
+            Self::Url(url) => way_out::authority_of(url),
             Self::File(_) => None,
         }
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::reader::{Reader, absolute};
-use crate::way_out::{host_of, is_loopback};
+use crate::way_out::{authority_of, host_of, is_loopback};
 
 /// What an address of the engine may begin with.
 const SCHEMES: [&str; 4] = ["unix://", "tcp://", "http://", "https://"];
@@ -50,10 +50,7 @@ impl EngineAddress {
 
     /// `host:port`, without a user; none of a socket.
     fn authority(&self) -> Option<&str> {
-        let (scheme, rest) = self.0.split_once("://")?;
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        let authority = authority.rsplit('@').next().unwrap_or_default();
-        (scheme != "unix").then_some(authority)
+        authority_of(&self.0).filter(|_| !self.0.starts_with("unix://"))
     }
 
     /// The address with its password: to connect, and for a keyed fingerprint; never to be shown.

@@ -127,6 +127,12 @@ impl Agent {
         assert!(sent.expect("kill runs").success());
     }
 
+    /// Ends it in order, as systemd does: what it waits for more of is recorded then.
+    pub fn end(mut self) {
+        self.signal("TERM");
+        assert_eq!(self.wait().code(), Some(0), "{}", self.log());
+    }
+
     /// Waits for the end of the process.
     pub fn wait(&mut self) -> ExitStatus {
         let end = Instant::now() + Duration::from_secs(60);

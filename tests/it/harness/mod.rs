@@ -226,6 +226,14 @@ impl World {
         String::from_utf8(output.stdout).expect("text")
     }
 
+    /// The same as `--json` tells it, a row each.
+    pub fn rows(&self) -> Vec<Value> {
+        let said = self.history(&["--json"]);
+        said.lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect()
+    }
+
     /// An operator acknowledges what the agent doubts of its ledger: what the command says.
     pub fn acknowledge(&self, reason: &str) -> String {
         let output = std::process::Command::new(env!("CARGO_BIN_EXE_deploy-agent"))
@@ -543,6 +551,15 @@ impl World {
             .collect()
     }
 
+    /// The newest observation, once there are so many.
+    pub fn observed(&self, count: usize) -> Value {
+        let records = || self.events("runtime_observed");
+        until("it is recorded", Duration::from_secs(30), || {
+            records().len() >= count
+        });
+        records().pop().expect("a record")
+    }
+
     /// The records of one event.
     pub fn events(&self, event: &str) -> Vec<Value> {
         let mut records = self.trail();
@@ -650,4 +667,10 @@ pub fn unique() -> String {
         .expect("after 1970")
         .as_millis();
     format!("{:x}-{:x}-{count}", std::process::id(), now & 0xff_ffff)
+}
+
+/// The time without a runtime that a row of the history shows, in milliseconds.
+pub fn downtime_ms(row: &Value) -> u64 {
+    let ms = row["downtime_ms"].as_u64();
+    ms.unwrap_or_else(|| panic!("a time: {row}"))
 }

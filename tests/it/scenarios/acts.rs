@@ -6,7 +6,7 @@ use std::time::Duration;
 use dreichor_test_support::fake_engine::{ErrorBody, Fault, Kind as Fails, Verb};
 use serde_json::Value;
 
-use crate::harness::{Agent, Kind, World, until};
+use crate::harness::{Agent, Kind, World, downtime_ms, until};
 
 on_both_engines!(
     a_pause_is_an_outage_of_its_own_after_a_restart_too,
@@ -36,41 +36,22 @@ fn deployed_by(world: &mut World, policy: &str) -> (Agent, String) {
     (agent, world.id())
 }
 
-fn rows(world: &World) -> Vec<Value> {
-    let said = world.history(&["--json"]);
-    said.lines()
-        .map(|line| serde_json::from_str(line).expect("JSON"))
-        .collect()
-}
-
-/// The newest observation, once there are so many.
-fn observed(world: &World, count: usize) -> Value {
-    let records = || world.events("runtime_observed");
-    until("it is recorded", SOON, || records().len() >= count);
-    records().pop().expect("a record")
-}
-
 fn running(agent: &Agent, running: bool) {
     agent.status_until(SOON, |answer| answer.json()["running"] == running);
-}
-
-fn ms(row: &Value) -> u64 {
-    let ms = row["downtime_ms"].as_u64();
-    ms.unwrap_or_else(|| panic!("a time: {row}"))
 }
 
 fn a_pause_is_an_outage_of_its_own_after_a_restart_too(mut world: World) {
     let (agent, id) = deployed(&mut world);
     world.act(&id, "restart?t=10");
-    let restarted = observed(&world, 2);
+    let restarted = world.observed(2);
     assert_eq!(restarted["up"], true, "{restarted}");
-    let row = rows(&world).pop().expect("a row");
+    let row = world.rows().pop().expect("a row");
     assert_eq!(row["outage"]["since"], restarted["ended_at"], "{row}");
     assert_eq!(row["outage"]["until"], restarted["started_at"], "{row}");
     world.act(&id, "pause");
     running(&agent, false);
-    let paused = observed(&world, 3);
-    let down = rows(&world).pop().expect("a row");
+    let paused = world.observed(3);
+    let down = world.rows().pop().expect("a row");
     assert_eq!(down["since"], paused["acted_at"], "{down}");
     let (_, said) = world.operator("status", &[]);
     let since = paused["acted_at"].as_str().expect("a time");
@@ -79,11 +60,11 @@ fn a_pause_is_an_outage_of_its_own_after_a_restart_too(mut world: World) {
     std::thread::sleep(WHOLE);
     world.act(&id, "unpause");
     running(&agent, true);
-    let unpaused = observed(&world, 4);
-    let row = rows(&world).pop().expect("a row");
+    let unpaused = world.observed(4);
+    let row = world.rows().pop().expect("a row");
     assert_eq!(row["outage"]["since"], paused["acted_at"], "{row}");
     assert_eq!(row["outage"]["until"], unpaused["acted_at"], "{row}");
-    assert!((4000..20_000).contains(&ms(&row)), "{row}");
+    assert!((4000..20_000).contains(&downtime_ms(&row)), "{row}");
 }
 
 fn a_runtime_without_its_name_does_not_run_and_has_an_outage(mut world: World) {
@@ -92,16 +73,16 @@ fn a_runtime_without_its_name_does_not_run_and_has_an_outage(mut world: World) {
     let back = format!("rename?name={}", world.name);
     world.act(&id, &aside);
     running(&agent, false);
-    let away = observed(&world, 2);
+    let away = world.observed(2);
     std::thread::sleep(WHOLE);
     world.act(&id, &back);
     running(&agent, true);
-    let came = observed(&world, 3);
+    let came = world.observed(3);
     assert_eq!((&away["up"], &came["up"]), (&false.into(), &true.into()));
-    let row = rows(&world).pop().expect("a row");
+    let row = world.rows().pop().expect("a row");
     assert_eq!(row["outage"]["since"], away["acted_at"], "{row}");
     assert_eq!(row["outage"]["until"], came["acted_at"], "{row}");
-    assert!((4000..20_000).contains(&ms(&row)), "{row}");
+    assert!((4000..20_000).contains(&downtime_ms(&row)), "{row}");
 }
 
 fn acts_close_together_before_a_deploy_keep_their_times(mut world: World) {
@@ -133,15 +114,15 @@ fn acts_close_together_before_a_deploy_keep_their_times(mut world: World) {
             "removed somebody false"
         ]
     );
-    let rows = rows(&world);
+    let rows = world.rows();
     let deploy = rows.last().expect("a row");
     assert_eq!(
         deploy["outage"]["since"], records[3]["ended_at"],
         "{deploy}"
     );
-    assert!(ms(deploy) >= 1500, "{deploy}");
+    assert!(downtime_ms(deploy) >= 1500, "{deploy}");
     let renamed = &rows[rows.len() - 3];
-    assert!((1000..5000).contains(&ms(renamed)), "{renamed}");
+    assert!((1000..5000).contains(&downtime_ms(renamed)), "{renamed}");
 }
 
 fn what_no_event_told_before_a_deploy_is_recorded_with_the_start_that_was_seen(mut world: World) {
@@ -157,17 +138,20 @@ fn what_no_event_told_before_a_deploy_is_recorded_with_the_start_that_was_seen(m
     world.act(&id, "start");
     let state = world.shown()["State"].clone();
     assert_eq!(agent.deploy(&world.image("2.0.0")).status, 200);
-    let rows = rows(&world);
+    let rows = world.rows();
     let [.., restarted, deploy] = &rows[..] else {
         panic!("{rows:#?}")
     };
     assert_eq!(restarted["observed"], "restarted", "{restarted}");
     assert_eq!(restarted["outage"]["since"], state["FinishedAt"]);
     assert_eq!(restarted["outage"]["until"], state["StartedAt"]);
-    assert!(ms(restarted) >= 1000, "{restarted}");
+    assert!(downtime_ms(restarted) >= 1000, "{restarted}");
     let own = world.last_outcome();
     assert_eq!(deploy["outage"]["since"], own["down_since"], "{deploy}");
-    assert!(ms(deploy) < 1000 + ms(restarted), "{deploy}");
+    assert!(
+        downtime_ms(deploy) < 1000 + downtime_ms(restarted),
+        "{deploy}"
+    );
 }
 
 /// An engine that restarts in order tells the runtime's end, and cannot tell its return.
@@ -185,7 +169,7 @@ fn a_real_engine_that_restarts_shortly_before_a_deploy_leaves_an_outage_of_its_o
     let state = world.shown()["State"].clone();
     let answer = agent.deploy(&world.image("2.0.0"));
     assert_eq!(answer.status, 200, "{}", answer.body);
-    let rows = rows(&world);
+    let rows = world.rows();
     let [.., returned, deploy] = &rows[..] else {
         panic!("{rows:#?}")
     };

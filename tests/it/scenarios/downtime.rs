@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::harness::{Agent, World, until};
+use crate::harness::{Agent, World, downtime_ms, until};
 
 on_both_engines!(
     a_crash_deploy_leaves_the_runtime_down_until_the_next_start_that_holds,
@@ -22,19 +22,6 @@ fn quick(world: &mut World) -> Agent {
     world.push("2.0.0", &["run"]);
     world.push("0.0.1", &["crash-after", "400"]);
     world.agent()
-}
-
-fn rows(world: &World) -> Vec<Value> {
-    let said = world.history(&["--json"]);
-    said.lines()
-        .map(|line| serde_json::from_str(line).expect("JSON"))
-        .collect()
-}
-
-fn ms(row: &Value) -> u64 {
-    row["downtime_ms"]
-        .as_u64()
-        .unwrap_or_else(|| panic!("a time: {row}"))
 }
 
 fn a_crash_deploy_leaves_the_runtime_down_until_the_next_start_that_holds(mut world: World) {
@@ -55,11 +42,11 @@ fn a_crash_deploy_leaves_the_runtime_down_until_the_next_start_that_holds(mut wo
         said.contains("\ndown since 20") && said.contains(": deploy 0.0.1 that failed"),
         "{said}"
     );
-    assert_eq!(rows(&world).pop().expect("a row")["down"], true);
+    assert_eq!(world.rows().pop().expect("a row")["down"], true);
     // A stop of what is down begins nothing new.
     assert_eq!(agent.stop().status, 200);
     assert_eq!(agent.deploy(&world.image("2.0.0")).status, 200);
-    let rows = rows(&world);
+    let rows = world.rows();
     let [first, crash, stop, good] = &rows[..] else {
         panic!("{rows:#?}")
     };
@@ -77,7 +64,10 @@ fn a_crash_deploy_leaves_the_runtime_down_until_the_next_start_that_holds(mut wo
     let own = world.last_outcome()["duration_ms"]
         .as_u64()
         .expect("a time");
-    assert!(ms(good) > 400 && ms(good) < 60_000 && own > 0, "{good}");
+    assert!(
+        downtime_ms(good) > 400 && downtime_ms(good) < 60_000 && own > 0,
+        "{good}"
+    );
     let said = world.history(&[]);
     assert!(
         said.contains("\noutages: 1, 0 of them ended by no operation"),
@@ -100,14 +90,14 @@ fn a_killed_runtime_is_down_until_a_deploy_and_the_history_says_who_ended_it(mut
         "{said}"
     );
     assert_eq!(agent.deploy(&world.image("2.0.0")).status, 200);
-    let rows = rows(&world);
+    let rows = world.rows();
     let deployed = rows.last().expect("a row");
     assert_eq!(
         deployed["outage"]["cause"],
         "killed by somebody, exit code 137"
     );
     // From the kill on, not from the stop of what was dead.
-    assert!(ms(deployed) >= 2000, "{deployed}");
+    assert!(downtime_ms(deployed) >= 2000, "{deployed}");
     let observed = rows
         .iter()
         .find(|row| row["kind"] == "observed")
@@ -132,14 +122,14 @@ fn a_restart_by_hand_is_an_outage_of_its_own(mut world: World) {
     until("it is recorded", SOON, || {
         world.events("runtime_observed").len() == 3
     });
-    let rows = rows(&world);
+    let rows = world.rows();
     let started = rows.last().expect("a row");
     assert_eq!(started["observed"], "started");
     assert_eq!(
         started["outage"]["cause"],
         "stopped by somebody, exit code 0"
     );
-    assert!(ms(started) >= 1000, "{started}");
+    assert!(downtime_ms(started) >= 1000, "{started}");
     let said = world.history(&[]);
     assert!(
         said.contains("\noutages: 1, 1 of them ended by no operation"),

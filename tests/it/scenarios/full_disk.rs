@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::loop_disk::Disk;
-use super::read_only::{assert_stopped_without_a_record, end};
+use super::read_only::assert_stopped_without_a_record;
 use crate::harness::notify::{reporting, told};
 use crate::harness::{Agent, Answer, Kind, World, until};
 use crate::trail::small_disk::SmallDisk;
@@ -196,7 +196,7 @@ fn a_runtime_that_fills_the_disk_through_its_bind_is_stopped_and_that_is_recorde
     ] {
         assert!(log.contains(part), "{part}");
     }
-    end(agent);
+    agent.end();
     disk.assert_intact();
 }
 
@@ -218,7 +218,7 @@ fn an_agent_starts_on_a_full_disk_serves_the_status_and_stops(mut world: World) 
         agent.deploy(&world.image("2.0.0")).status == 200
     });
     assert_eq!(stops(&disk).len(), 1);
-    end(agent);
+    agent.end();
     disk.assert_intact();
 }
 
@@ -278,7 +278,7 @@ fn half_a_line_on_a_full_disk_is_kept_aside_and_a_stop_is_carried_out(mut world:
         agent.deploy(&world.image("2.0.0")).status == 200
     });
     assert_eq!(disk.trail().matches("torn_line_kept_aside").count(), 1);
-    end(agent);
+    agent.end();
     disk.assert_intact();
 }
 
@@ -333,7 +333,7 @@ fn without_any_room_a_stop_is_carried_out_and_recorded_when_there_is_some(mut wo
     });
     let answer = agent.deploy(&world.image("2.0.0"));
     assert_eq!(answer.status, 200, "{}", answer.body);
-    end(agent);
+    agent.end();
     disk.assert_intact();
     let said = command(&disk, "history", &["--limit", "5000"]);
     assert_eq!(said.matches("stop ").count(), recorded + 2, "{said}");
@@ -369,7 +369,7 @@ fn an_agent_that_cannot_open_its_trail_for_want_of_room_serves_stops_and_goes_on
     });
     assert_eq!(disk.trail().matches("torn_line_kept_aside").count(), 1);
     assert!(!command(&disk, "status", &[]).contains("cannot be written"));
-    end(agent);
+    agent.end();
     disk.assert_intact();
 }
 
@@ -410,7 +410,7 @@ fn an_operation_that_a_kill_left_is_closed_on_a_full_disk(mut world: World) {
     });
     agent.status();
     filler.free();
-    end(agent);
+    agent.end();
     disk.assert_intact();
 }
 
@@ -446,7 +446,7 @@ fn an_engine_whose_own_disk_is_the_full_one_stops_as_well(mut world: World) {
     until("a deploy is taken", Duration::from_secs(10), || {
         agent.deploy(&world.image("2.0.0")).status == 200
     });
-    end(agent);
+    agent.end();
     disk.state.assert_intact();
 }
 
@@ -470,6 +470,6 @@ fn the_service_manager_is_told_of_a_full_disk_until_there_is_room() {
     filling.join().expect("it ends");
     fs::remove_file(filler).expect("removed");
     told(&socket, |line| !line.contains(full));
-    end(agent);
+    agent.end();
     disk.assert_intact();
 }

@@ -45,17 +45,6 @@ fn seen(world: &World) -> Vec<String> {
     records.iter().map(words).collect()
 }
 
-fn observed(world: &World, count: usize) -> Value {
-    until("it is recorded", SOON, || seen(world).len() >= count);
-    world.events("runtime_observed").pop().expect("a record")
-}
-
-/// Ends the agent in order: what it waits for more of is recorded then.
-fn end(mut agent: Agent) {
-    agent.signal("TERM");
-    assert!(agent.wait().success());
-}
-
 fn renamed(world: &World, id: &str, name: &str) {
     world.act(id, &format!("rename?name={name}"));
 }
@@ -96,9 +85,9 @@ pub(super) fn every_act_of_somebody_else_is_one_record(mut world: World) {
     world.act(&taker, "start");
     world.remove(&taker);
     expected.extend(["removed somebody", "replaced somebody", "removed somebody"]);
-    observed(&world, expected.len());
+    world.observed(expected.len());
     assert_eq!(seen(&world), expected);
-    end(agent);
+    agent.end();
     assert_eq!(seen(&world), expected, "and nothing behind them");
     let records = world.events("runtime_observed");
     let killed = records.iter().find(|record| record["observed"] == "killed");
@@ -128,12 +117,12 @@ fn the_agents_own_acts_are_no_observations(mut world: World) {
     }
     assert_eq!(agent.stop().status, 200);
     deployed(&world, &agent, "2.0.0");
-    end(agent);
+    agent.end();
     world.set("START_CONFIRMATION_SECONDS", "1");
     let agent = world.agent();
     assert_eq!(agent.deploy(&world.image("0.0.1")).status, 500);
     assert_eq!(agent.deploy(&world.image("9.9.9")).status, 502);
-    end(agent);
+    agent.end();
     assert_eq!(seen(&world), ["absent unknown", "present unknown"]);
 }
 
@@ -146,8 +135,8 @@ fn a_restart_loop_is_one_record_with_a_count_and_a_span(mut world: World) {
     until("it loops", SOON, || count() >= 3);
     world.act(&id, "stop?t=0");
     let looped = count();
-    observed(&world, 3);
-    end(agent);
+    world.observed(3);
+    agent.end();
     assert_eq!(
         seen(&world),
         [
@@ -194,30 +183,30 @@ fn what_no_event_tells_the_inspects_find(mut world: World) {
     ] {
         world.act(&id, act);
         expected.push(record);
-        observed(&world, expected.len());
+        world.observed(expected.len());
     }
     updated(&world, &id);
     expected.push("updated unknown");
-    observed(&world, expected.len());
+    world.observed(expected.len());
     renamed(&world, &id, &format!("{}-aside", world.name));
     expected.push("renamed unknown");
-    observed(&world, expected.len());
+    world.observed(expected.len());
     let taker = world.foreign_container("2.0.0", "no");
     world.act(&taker, "start");
     expected.push("replaced unknown");
-    observed(&world, expected.len());
-    end(agent);
+    world.observed(expected.len());
+    agent.end();
     assert_eq!(seen(&world), expected);
     world.remove(&id);
 }
 
 fn a_container_of_another_maker_is_recorded_as_such(mut world: World) {
     let agent = quick(&mut world, "no");
-    end(agent);
+    agent.end();
     let id = world.foreign_container("1.0.0", "no");
     world.act(&id, "start");
     let agent = world.agent();
-    let present = observed(&world, 2);
+    let present = world.observed(2);
     assert_eq!(
         (&present["observed"], &present["up"]),
         (&json!("present"), &json!(true))

@@ -53,11 +53,6 @@ pub fn assert_stopped_without_a_record(world: &World, agent: &Agent, why: &str) 
     assert_eq!(agent.status()["running"], false);
 }
 
-pub fn end(mut agent: Agent) {
-    agent.signal("TERM");
-    assert_eq!(agent.wait().code(), Some(0), "{}", agent.log());
-}
-
 fn after_an_error_of_the_disk_nothing_is_started_and_status_goes_on(mut world: World) {
     let mut disk = Disk::under(&mut world);
     world.push("1.0.0", &["run"]);
@@ -70,7 +65,7 @@ fn after_an_error_of_the_disk_nothing_is_started_and_status_goes_on(mut world: W
     assert_nothing_can_be_started(&world, &agent);
     assert_stopped_without_a_record(&world, &agent, "Read-only file system");
     let log = world.path("agent.log");
-    end(agent);
+    agent.end();
     // What found no place in the trail to the end is in the log.
     let log = std::fs::read_to_string(log).expect("readable");
     let kept = log
@@ -87,7 +82,7 @@ fn after_an_error_of_the_disk_nothing_is_started_and_status_goes_on(mut world: W
     let agent = world.agent();
     let answer = agent.deploy(&world.image("2.0.0"));
     assert_eq!(answer.status, 200, "{}", answer.body);
-    end(agent);
+    agent.end();
     disk.assert_intact();
 }
 
@@ -118,7 +113,7 @@ fn a_disk_that_fails_during_a_pull_leaves_the_old_container(mut world: World) {
     );
     assert_eq!(world.id(), id);
     assert_nothing_can_be_started(&world, &agent);
-    end(agent);
+    agent.end();
     disk.mend();
     // What it could not say then, it says now.
     let agent = world.agent();
@@ -128,7 +123,7 @@ fn a_disk_that_fails_during_a_pull_leaves_the_old_container(mut world: World) {
     });
     let answer = agent.deploy(&image);
     assert_eq!(answer.status, 200, "{}", answer.body);
-    end(agent);
+    agent.end();
     disk.assert_intact();
 }
 
@@ -149,7 +144,7 @@ fn a_trail_that_may_not_be_changed_is_found_again_without_a_restart(mut world: W
     });
     let answer = agent.deploy(&world.image("2.0.0"));
     assert_eq!(answer.status, 200, "{}", answer.body);
-    end(agent);
+    agent.end();
     disk.assert_intact();
 }
 
@@ -159,7 +154,7 @@ fn an_agent_does_not_start_on_a_read_only_directory(mut world: World) {
     let agent = world.agent();
     assert_eq!(agent.deploy(&world.image("1.0.0")).status, 200);
     let id = world.id();
-    end(agent);
+    agent.end();
     disk.remount("ro");
     let log = world.path("agent.log");
     let mut agent = Agent::launch(&world.env_file(), world.port, &log, &[]);
@@ -174,7 +169,7 @@ fn an_agent_does_not_start_on_a_read_only_directory(mut world: World) {
     disk.remount("rw");
     let agent = world.agent();
     assert_eq!(agent.stop().status, 200);
-    end(agent);
+    agent.end();
     disk.assert_intact();
 }
 
@@ -198,6 +193,6 @@ fn a_silent_disk_does_not_hold_up_a_stop(mut world: World) {
     });
     let answer = agent.deploy(&world.image("1.0.0"));
     assert_eq!(answer.status, 200, "{}", answer.body);
-    end(agent);
+    agent.end();
     disk.assert_intact();
 }

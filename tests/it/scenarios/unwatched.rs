@@ -3,8 +3,6 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
-
 use crate::harness::{Agent, World, until};
 
 on_both_engines!(
@@ -24,13 +22,8 @@ fn deployed(world: &mut World) -> String {
     world.push("1.0.0", &["run"]);
     let agent = world.agent();
     assert_eq!(agent.deploy(&world.image("1.0.0")).status, 200);
-    end(agent);
+    agent.end();
     world.id()
-}
-
-fn end(mut agent: Agent) {
-    agent.signal("TERM");
-    assert!(agent.wait().success());
 }
 
 /// An agent that has seen what is there.
@@ -43,21 +36,14 @@ fn another(world: &World) -> Agent {
     agent
 }
 
-fn rows(world: &World) -> Vec<Value> {
-    let said = world.history(&["--json"]);
-    said.lines()
-        .map(|line| serde_json::from_str(line).expect("JSON"))
-        .collect()
-}
-
 fn a_runtime_that_ended_and_runs_again_when_the_agent_comes_had_an_outage(mut world: World) {
     let id = deployed(&mut world);
     world.act(&id, "stop?t=10");
     std::thread::sleep(APART);
     world.act(&id, "start");
     let state = world.shown()["State"].clone();
-    end(another(&world));
-    let row = rows(&world).pop().expect("a row");
+    another(&world).end();
+    let row = world.rows().pop().expect("a row");
     let outage = &row["outage"];
     assert_eq!(row["observed"], "present", "{row}");
     assert_eq!(outage["since"], state["FinishedAt"], "{row}");
@@ -73,8 +59,8 @@ fn a_runtime_that_ended_and_runs_again_when_the_agent_comes_had_an_outage(mut wo
         "{said}"
     );
     // Once: the agent after it finds nothing new.
-    end(another(&world));
-    assert_eq!(rows(&world).len(), 2);
+    another(&world).end();
+    assert_eq!(world.rows().len(), 2);
 }
 
 fn a_runtime_that_is_down_when_the_agent_comes_is_down_since_its_end(mut world: World) {
@@ -82,7 +68,7 @@ fn a_runtime_that_is_down_when_the_agent_comes_is_down_since_its_end(mut world: 
     world.act(&id, "stop?t=10");
     let finished = world.shown()["State"]["FinishedAt"].clone();
     let agent = another(&world);
-    let down = rows(&world).pop().expect("a row");
+    let down = world.rows().pop().expect("a row");
     assert_eq!((&down["since"], &down["down"]), (&finished, &true.into()));
     let cause = "ended while no agent watched, exit code 0";
     assert_eq!(down["cause"], cause);
@@ -100,7 +86,7 @@ fn a_runtime_that_is_gone_when_the_agent_comes_is_down_since_then_at_the_latest(
     world.remove(&id);
     let _agent = another(&world);
     let absent = world.events("runtime_observed").pop().expect("a record");
-    let down = rows(&world).pop().expect("a row");
+    let down = world.rows().pop().expect("a row");
     assert_eq!(down["since"], absent["at"], "{down}");
     assert_eq!(down["cause"], "gone while no agent watched, then or before");
 }
@@ -111,7 +97,7 @@ fn a_runtime_that_was_replaced_had_an_outage_of_unknown_length(mut world: World)
     let other = world.foreign_container("1.0.0", "no");
     world.act(&other, "start");
     let _agent = another(&world);
-    let row = rows(&world).pop().expect("a row");
+    let row = world.rows().pop().expect("a row");
     let started = &world.shown()["State"]["StartedAt"];
     assert_eq!(&row["outage"]["until"], started, "{row}");
     assert!(row["outage"]["since"].is_null(), "{row}");
