@@ -9,9 +9,11 @@ mod private_engine;
 mod store;
 
 use std::collections::HashMap;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use dreichor_test_support::database::Database;
@@ -611,17 +613,28 @@ pub fn real_socket() -> PathBuf {
 }
 
 /// A loopback port that nobody listens on. Below the range from which the kernel takes ports for outgoing connections
-/// and for `bind` to port 0, so that no neighbour gets it before the agent does.
+/// and for `bind` to port 0, so that no neighbour gets it before the agent does; out of a block that no other process of
+/// tests has, so that an agent which is started again finds its port free.
 pub fn free_port() -> u16 {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
+    static BLOCK: LazyLock<TcpListener> = LazyLock::new(block_of_ports);
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let held = BLOCK.local_addr().expect("an address").port();
     loop {
-        let step = NEXT.fetch_add(1, Ordering::Relaxed);
-        let port = 10_000 + (std::process::id().wrapping_mul(137) + step) % 20_000;
-        let port = u16::try_from(port).expect("below 30,000");
-        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        let port = held + 1 + NEXT.fetch_add(1, Ordering::Relaxed) % (PORTS - 1);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
             return port;
         }
     }
+}
+
+/// How many ports a block has.
+const PORTS: u16 = 2_048;
+
+/// Holds the first port of a block that no other process holds; the others are this one's.
+fn block_of_ports() -> TcpListener {
+    let firsts = (10_000..30_000 - PORTS).step_by(PORTS.into());
+    let mut held = firsts.filter_map(|first| TcpListener::bind(("127.0.0.1", first)).ok());
+    held.next().expect("a block of ports that nobody holds")
 }
 
 /// Waits until something holds.

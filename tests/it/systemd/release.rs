@@ -9,7 +9,7 @@ const RELEASE: &str = "HOST_RELEASE";
 /// The image store of their engines: `overlay2` or `containerd`; the release's own if it is not set.
 const STORE: &str = "HOST_STORE";
 
-/// What a release of Debian is known to bring.
+/// What a release of Debian or Ubuntu is known to bring.
 struct Known {
     suite: &'static str,
     systemd: &'static str,
@@ -20,7 +20,7 @@ struct Known {
     version_1: bool,
 }
 
-const KNOWN: [Known; 3] = [
+const KNOWN: [Known; 5] = [
     Known {
         suite: "bookworm",
         systemd: "252",
@@ -39,6 +39,20 @@ const KNOWN: [Known; 3] = [
         suite: "forky",
         systemd: "262",
         engine: "28.5",
+        init: "",
+        version_1: false,
+    },
+    Known {
+        suite: "noble",
+        systemd: "255",
+        engine: "24.0",
+        init: "",
+        version_1: true,
+    },
+    Known {
+        suite: "resolute",
+        systemd: "259",
+        engine: "29.1",
         init: "",
         version_1: false,
     },
