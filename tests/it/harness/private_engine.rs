@@ -38,9 +38,19 @@ impl PrivateEngine {
             "nobody:100000:65536\nnogroup:100000:65536\n",
         )
         .expect("written");
+        // Docker 29 cannot do both, remap users and keep images in containerd's store.
+        let settings = directory.join("daemon.json");
+        std::fs::write(
+            &settings,
+            r#"{"features":{"containerd-snapshotter":false}}"#,
+        )
+        .expect("written");
         let mut engine = Self {
             directory: directory.to_owned(),
-            arguments: vec!["--userns-remap=nobody:nogroup".to_owned()],
+            arguments: vec![
+                "--userns-remap=nobody:nogroup".to_owned(),
+                format!("--config-file={}", settings.display()),
+            ],
             remaps_users: true,
             child: None,
         };
