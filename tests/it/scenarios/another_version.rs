@@ -1,4 +1,4 @@
-//! Scenarios of other versions: the fake engine as a newer one, on which they hold as well; and engines that answer like
+//! Scenarios of other versions: the fake engine as newer ones, on which they hold as well; and engines that answer like
 //! another version than they are, which the scenarios find out.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -50,19 +50,25 @@ fn an_engine_that_says_another_store_than_it_has_is_found_out(mut world: World) 
     assert!(words.contains("repeating the deploy"), "{words}");
 }
 
-/// The fake engine in the words of a newer one.
-fn newer() -> World {
-    let world = World::new(Kind::Fake);
-    world.fake.as_ref().expect("fake").release(Release::V28_5);
-    world
+/// Fake engines in the words of newer ones.
+fn newer() -> [World; 2] {
+    [Release::V28_5, Release::V29_1].map(|release| {
+        let world = World::new(Kind::Fake);
+        world.fake.as_ref().expect("fake").release(release);
+        world
+    })
 }
 
 #[test]
-fn every_act_of_somebody_else_is_one_record_of_a_newer_fake_engine_too() {
-    every_act_of_somebody_else_is_one_record(newer());
+fn every_act_of_somebody_else_is_one_record_of_newer_fake_engines_too() {
+    newer()
+        .into_iter()
+        .for_each(every_act_of_somebody_else_is_one_record);
 }
 
 #[test]
-fn a_log_driver_that_cannot_log_fails_the_start_of_a_newer_fake_engine_too() {
-    a_log_driver_that_cannot_log_fails_the_start(newer());
+fn a_log_driver_that_cannot_log_fails_the_start_of_newer_fake_engines_too() {
+    newer()
+        .into_iter()
+        .for_each(a_log_driver_that_cannot_log_fails_the_start);
 }

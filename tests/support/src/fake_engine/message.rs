@@ -4,10 +4,8 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::http::Head;
+use super::release::Release;
 use super::verb::Verb;
-
-/// The newest API version that Docker 20.10 speaks.
-const OLDEST_API_VERSION: (u32, u32) = (1, 12);
 
 /// One request, taken apart.
 #[derive(Clone, Debug)]
@@ -69,7 +67,8 @@ impl Request {
         }
     }
 
-    pub fn version_problem(&self, newest: (u32, u32)) -> Option<Answer> {
+    pub fn version_problem(&self, release: Release) -> Option<Answer> {
+        let (oldest, newest) = (release.oldest_api(), release.api());
         let asked = self.api_version?;
         let name = |v: (u32, u32)| format!("{}.{}", v.0, v.1);
         let text = if asked > newest {
@@ -78,11 +77,11 @@ impl Request {
                 "client version {} is too new. Maximum supported API version is {most}",
                 name(asked)
             )
-        } else if asked < OLDEST_API_VERSION {
+        } else if asked < oldest {
             format!(
                 "client version {} is too old. Minimum supported API version is {}, please upgrade your client to a newer version",
                 name(asked),
-                name(OLDEST_API_VERSION)
+                name(oldest)
             )
         } else {
             return None;

@@ -19,7 +19,7 @@ impl Backend for Host {
 
 impl Host {
     async fn route(self: &Arc<Self>, request: &Request) -> Acted {
-        if let Some(problem) = request.version_problem(self.world().release.api()) {
+        if let Some(problem) = request.version_problem(self.world().release) {
             return Err(problem);
         }
         let subject = request.subject.as_str();
@@ -89,18 +89,19 @@ impl Host {
 }
 
 fn version(world: &World) -> Value {
-    let (major, minor) = world.release.api();
-    let (version, api) = (world.release.version(), format!("{major}.{minor}"));
+    let name = |(major, minor)| format!("{major}.{minor}");
+    let (oldest, api) = (name(world.release.oldest_api()), name(world.release.api()));
+    let version = world.release.version();
     json!({
         "Platform": { "Name": "fake engine of the Dreichor tests" },
         "Components": [{ "Name": world.named_engine, "Version": version, "Details": {
-            "ApiVersion": api, "MinAPIVersion": "1.12", "Os": "linux", "Arch": "amd64",
+            "ApiVersion": api, "MinAPIVersion": &oldest, "Os": "linux", "Arch": "amd64",
             "GitCommit": "5d6db84", "GoVersion": "go1.19.7", "Experimental": "false",
             "BuildTime": "2023-04-04T18:17:51.000000000+00:00", "KernelVersion": "5.15.0",
         } }],
         "Version": version,
         "ApiVersion": api,
-        "MinAPIVersion": "1.12",
+        "MinAPIVersion": oldest,
         "GitCommit": "5d6db84",
         "GoVersion": "go1.19.7",
         "Os": "linux",
