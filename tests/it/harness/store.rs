@@ -81,4 +81,12 @@ impl World {
             false => CLASSIC,
         }
     }
+
+    /// Whether the engine refuses to pull an image with an exposed port that cannot be: the classic store, of 29 on.
+    pub fn reads_ports_when_it_pulls(&self) -> bool {
+        let version = self.engine("GET", "/version", None).json();
+        let major = version["Version"].as_str().and_then(|v| v.split_once('.'));
+        let major: u32 = major.map_or(0, |(major, _)| major.parse().unwrap_or(0));
+        major >= 29 && !self.store().is_containerds()
+    }
 }

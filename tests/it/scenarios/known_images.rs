@@ -20,6 +20,7 @@ on_both_engines!(
     a_user_that_the_image_does_not_know_fails_the_start,
     a_volume_over_a_file_of_the_image_fails_the_create,
     what_is_odd_and_runs_all_the_same_is_deployed,
+    a_port_out_of_range_is_no_matter_or_refused_by_the_engine,
 );
 
 /// Deploys an image with these fields over a running one: 422 with these words, and the engine would not have run it.
@@ -226,11 +227,28 @@ fn what_is_odd_and_runs_all_the_same_is_deployed(world: World) {
         ],
         [
             ("Healthcheck", json!({ "Test": ["OTHER"] })),
-            ("ExposedPorts", json!({ "99999/x": {} })),
+            ("ExposedPorts", json!({ "80/x": {} })),
         ],
     ] {
         push(&world, &fields);
         let answer = agent.deploy(&world.image(&tag(&fields)));
         assert_eq!(answer.status, 200, "{fields:?}: {}", answer.body);
+    }
+}
+
+fn a_port_out_of_range_is_no_matter_or_refused_by_the_engine(world: World) {
+    let (agent, old) = world.running_one();
+    let fields = [("ExposedPorts", json!({ "99999/tcp": {} }))];
+    push(&world, &fields);
+    let answer = agent.deploy(&world.image(&tag(&fields)));
+    if world.reads_ports_when_it_pulls() {
+        assert_eq!(answer.status, 502, "{}", answer.body);
+        let words = ["invalid port '99999'", "was not touched and is running"];
+        for word in words {
+            assert!(answer.reason().contains(word), "{}", answer.body);
+        }
+        assert_eq!(world.identity(), old);
+    } else {
+        assert_eq!(answer.status, 200, "{}", answer.body);
     }
 }
