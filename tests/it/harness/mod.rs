@@ -114,17 +114,16 @@ impl World {
     /// The same, with these arguments of `dockerd` if it is a real one.
     pub fn own_engine_with(&mut self, arguments: &[String]) {
         if self.kind == Kind::Real {
-            let engine = PrivateEngine::start(&self.path("engine"), arguments);
-            self.socket = engine.socket();
-            let host = format!("unix://{}", self.socket.display());
-            self.set("DOCKER_HOST", &host);
-            self.private = Some(engine);
+            self.moves_to(PrivateEngine::start(&self.path("engine"), arguments));
         }
     }
 
     /// A real engine of its own that runs containers with other users than their own.
     pub fn own_engine_that_remaps_users(&mut self) {
-        let engine = PrivateEngine::start_remapping_users(&self.path("engine"));
+        self.moves_to(PrivateEngine::start_remapping_users(&self.path("engine")));
+    }
+
+    fn moves_to(&mut self, engine: PrivateEngine) {
         self.socket = engine.socket();
         let host = format!("unix://{}", self.socket.display());
         self.set("DOCKER_HOST", &host);
